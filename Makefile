@@ -1,0 +1,53 @@
+# On a machine with Python 3.11+ and make, each target installs what it needs into .venv by itself.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+PEER_PYTHON ?= python3.11
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SOURCES := dingocar parts templates tests benchmarks setup.py
+
+.PHONY: help venv demo test check types bench clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+venv: .venv/dev  ## .venv with everything for developing
+
+# One stamp per set of extras, so that the demo does not wait for the linters.
+.venv/%: setup.py pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PIP) install --quiet --editable '.[$*]'
+	touch $@
+
+demo: .venv/train  ## record, train, drive and measure: see demo/report.html
+	$(BIN)/dingocar demo --out demo
+
+test: .venv/dev  ## all tests
+	$(BIN)/python -m pytest
+
+check: .venv/dev types  ## style, types, the house rules: before every commit
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/python -m pytest tests/test_house.py tests/test_doctests.py
+
+types: .venv/dev  ## mypy --strict over what is shipped
+	rm -rf build/types
+	$(BIN)/python setup.py --quiet build_py --build-lib build/types
+	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p dingocar \
+		| sed -E 's,^dingocar/(parts|templates)/,\1/,'
+
+# The peer needs Python 3.11 and packages that conflict with ours, so it has a venv of its own.
+.venv-peer/ready:
+	$(PEER_PYTHON) -m venv .venv-peer
+	.venv-peer/bin/python -m pip --disable-pip-version-check install --quiet 'donkeycar[pc]==5.3.0'
+	touch $@
+
+bench: .venv/dev .venv-peer/ready  ## our speed beside Donkeycar 5.3.0's, measured in one call
+	$(BIN)/python benchmarks/run.py --peer .venv-peer/bin/python
+
+clean:  ## remove what was made
+	rm -rf .venv .venv-peer build demo *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""The commands of `dingocar`, one file each; `main` dispatches."""

@@ -1,0 +1,144 @@
+"""What the commands share: arguments, numbers, results as text or JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import docopt
+
+from dingocar.errors import UsageError, did_you_mean
+
+
+def parse(doc: str, argv: list[str], command: str) -> dict[str, Any]:
+    """Reads a command's arguments by its docstring (`docopt`).
+
+    Raises:
+        UsageError: they do not fit; an unknown option gets the nearest one suggested.
+    """
+    try:
+        return dict(docopt.docopt(doc, argv=argv))
+    except docopt.DocoptExit:
+        known = {
+            word.split("=")[0].strip(".,[]()") for word in doc.split() if word.lstrip("[(").startswith("--")
+        }
+        known = {word.lstrip("[(") for word in known}
+        for word in argv:
+            name = word.split("=")[0]
+            if name.startswith("--") and name not in known:
+                raise UsageError(f"{command}: unknown option {name}{did_you_mean(name, known)}") from None
+        shown = " ".join(argv[1:]) or "nothing"
+        raise UsageError(
+            f"{command}: the arguments do not fit (got: {shown}); see {command} --help"
+        ) from None
+
+
+def number(
+    text: str,
+    name: str,
+    kind: type[int] | type[float] = int,
+    low: float | None = None,
+    high: float | None = None,
+) -> Any:
+    """Converts an argument's text.
+
+    Raises:
+        UsageError: no number, or out of range.
+    """
+    expected = "a whole number" if kind is int else "a number"
+    limits = f" of at least {low}" if low is not None and high is None else ""
+    if low is not None and high is not None:
+        limits = f" from {low} to {high}"
+    try:
+        value = kind(text)
+    except ValueError:
+        raise UsageError(f"{name} must be {expected}{limits}, got {text!r}") from None
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        raise UsageError(f"{name} must be {expected}{limits}, got {text!r}")
+    return value
+
+
+def optional_number(
+    text: str | None, name: str, kind: type[int] | type[float] = int, low: float | None = None
+) -> Any:
+    """As `number`; None stays None."""
+    return None if text is None else number(text, name, kind, low)
+
+
+def assignments(texts: list[str]) -> dict[str, str]:
+    """Reads `NAME=value` arguments.
+
+    Raises:
+        UsageError: one has no `=`.
+    """
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set must be NAME=value, got {text!r}")
+        found[name] = value
+    return found
+
+
+def show(result: Mapping[str, Any], as_json: bool, text: str) -> None:
+    """Prints a result: one JSON object and nothing else, or the text."""
+    print(json.dumps(result, allow_nan=False) if as_json else text)
+
+
+def note(text: str) -> None:
+    """Tells a person something that is not the result: on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def import_keras_quietly() -> None:
+    """Imports keras with stderr closed: its backend's start-up remarks cannot be turned off otherwise.
+
+    Without keras nothing happens: whoever needs it says so.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        import keras
+
+        keras.ops.zeros(1)  # the search for a GPU, and its remarks, begin with the first tensor
+    except ImportError:
+        pass
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+class Progress:
+    """A bar on stderr for long work; nothing where stderr is no terminal.
+
+    Args:
+        total: what `at` reaches at the end.
+        what: a word for people.
+        unit: what is counted.
+    """
+
+    def __init__(self, total: float, what: str, unit: str = "lap") -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(
+            total=total,
+            desc=what,
+            disable=None,
+            bar_format="{desc} |{bar:30}| {n:.1f}/{total:.0f} " + unit + " [{elapsed}<{remaining}]",
+            leave=False,
+        )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def at(self, done: float) -> None:
+        """Shows how far the work is."""
+        self._bar.update(done - self._bar.n)

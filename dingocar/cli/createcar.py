@@ -1,0 +1,45 @@
+"""Make a car folder: the one that is copied to a Raspberry Pi
+
+Usage:
+    dingocar createcar --path DIR [--template NAME] [--overwrite]
+
+Options:
+    --path DIR        where; made if missing
+    --template NAME   what kind of car, see dingocar list templates [default: complete]
+    --overwrite       replace manage.py and config.py of a car that is there (never myconfig.py or data)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dingocar.cli._common import parse
+from dingocar.errors import UnknownNameError, UsageError
+
+
+def run(argv: list[str]) -> int:
+    from dingocar.config import CarConfig
+    from dingocar.templates import templates
+
+    args = parse(__doc__, argv, "dingocar createcar")
+    files = templates.files()
+    if args["--template"] not in files:
+        raise UnknownNameError("template", args["--template"], files)
+    folder = Path(args["--path"]).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--path {folder}: is a file; give the folder to make")
+    ours = {
+        "manage.py": files[args["--template"]].read_text(encoding="utf-8"),
+        "config.py": CarConfig.default_file(),
+    }
+    there = [name for name in ours if (folder / name).exists()]
+    if there and not args["--overwrite"]:
+        raise UsageError(f"{folder} has {' and '.join(there)} already; add --overwrite to replace them")
+    for name in ("data", "models", "logs"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for name, text in ours.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    if not (folder / "myconfig.py").exists():
+        (folder / "myconfig.py").write_text(CarConfig.default_file(commented=True), encoding="utf-8")
+    print(f"made a car in {folder}\n\n    cd {folder}\n    python manage.py drive --laps 1 --record")
+    return 0

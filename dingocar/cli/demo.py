@@ -1,0 +1,134 @@
+"""The whole story: make a car, record, train, drive, and a report of it
+
+Usage:
+    dingocar demo [--out DIR] [--laps N] [--json]
+
+Options:
+    --out DIR   where to; an earlier demo there is replaced [default: demo]
+    --laps N    laps that the pilot drives, on a track it was not trained on [default: 5]
+    --json      print summary.json
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from dingocar.cli._common import note, number, parse, show
+from dingocar.errors import DingocarError, UsageError
+
+#: What the pilot learns from, and the track it is judged on: it never saw a picture of that one.
+TRAINING_TRACKS = ["circuit", "oval", "random:1", "random:2", "random:3", "random:4"]
+UNSEEN_TRACK = "random:100"
+MARK = ".dingocar-demo"
+
+
+def run(argv: list[str]) -> int:
+    args = parse(__doc__, argv, "dingocar demo")
+    laps = number(args["--laps"], "--laps", low=1)
+    summary = demo(Path(args["--out"]), laps)
+    text = (
+        "{clean_laps} of {laps_asked} laps clean on {track}, a track the pilot was not trained on; "
+        "mean |cte| {mean_abs_cte_m:.3f} m of {half_width_m:.2f} m half width\n".format(**summary)
+        + f"see {Path(args['--out']) / 'report.html'}"
+    )
+    show(summary, args["--json"], text)
+    return 0 if summary["clean_laps"] == laps else 1
+
+
+def demo(out: Path, laps: int) -> dict[str, Any]:
+    """Runs the story in the folder `out`; returns what it writes to `summary.json`."""
+    began_s = time.monotonic()
+    car = _empty_car_folder(out)
+    model, tub = car / "models" / "demo.keras", car / "data"
+    _step("make a car", "createcar", "--path", str(car))
+    tracks = [word for name in TRAINING_TRACKS for word in ("--track", name)]
+    _step(
+        "record the expert, disturbed, so that the pilot learns to come back",
+        *("record", "--tub", str(tub), *tracks, "--laps", "4", "--noise", "0.5"),
+    )
+    _step(
+        "train a pilot from the recording",
+        *("train", "--tub", str(tub), "--model", str(model), "--epochs", "12"),
+    )
+    _step(
+        f"let it drive {laps} laps on a track it never saw, in the vehicle loop",
+        *("drive", "--model", str(model), "--track", UNSEEN_TRACK, "--laps", str(laps), "--fast"),
+        car=car,
+    )
+    note("\n# judge it by driving")
+    summary = _judge(out, model, laps)
+    summary["seconds"] = time.monotonic() - began_s
+    (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    return summary
+
+
+def _empty_car_folder(out: Path) -> Path:
+    if out.exists() and any(out.iterdir()) and not (out / MARK).is_file():
+        raise UsageError(f"--out {out}: is there and no earlier demo; name a new folder")
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    (out / MARK).touch()
+    return out / "mycar"
+
+
+def _step(what: str, *argv: str, car: Path | None = None) -> None:
+    """Runs one command as a user would type it, and stops the story when it fails."""
+    from dingocar.cli.main import main
+
+    program = "dingocar" if car is None else f"cd {car} && python manage.py"
+    note(f"\n# {what}\n$ {program} {shlex.join(argv)}")
+    code = main(list(argv), car=None if car is None else car.resolve())
+    if code != 0:
+        raise DingocarError(f"the step failed with exit code {code}: dingocar {shlex.join(argv)}")
+
+
+def _judge(out: Path, model: Path, laps: int) -> dict[str, Any]:
+    """Evaluates pilot and expert on the unseen track, writes the report, returns the figures."""
+    from dingocar.evaluate import evaluate, pilot_driver, report
+    from dingocar.sim import Expert, load_track
+    from dingocar.zoo import load_pilot, read_card
+
+    track = load_track(UNSEEN_TRACK)
+    pilot = load_pilot(model)
+    result = evaluate(pilot_driver(pilot), track, laps=laps)
+    expert = evaluate(Expert(track).act, track, laps=laps)
+    card = read_card(model)
+    pictures = {
+        "Laps on a track the pilot was not trained on, beside the expert's": report.lap_figure(
+            track, {"pilot": result, "expert": expert}
+        ),
+        "What the camera saw on it, with both steering commands": report.camera_figure(
+            report.samples(pilot, Expert(track), track)
+        ),
+        "Training: loss, and predicted against true steering on held-out blocks": (
+            model.with_suffix(".png").read_bytes()
+        ),
+    }
+    summary = result.to_json() | {
+        "trained_on": TRAINING_TRACKS,
+        "expert_mean_abs_cte_m": expert.mean_abs_cte_m,
+        "validation": card["metrics"],
+    }
+    trained = evaluate(pilot_driver(pilot), TRAINING_TRACKS[0], laps=laps)
+    drives = {
+        "pilot, unseen track": result,
+        "expert, the same": expert,
+        "pilot, a track it learned from": trained,
+    }
+    tables = {
+        "Driving": report.drive_rows(drives),
+        "Held-out stretches of the recording": [
+            {"output": name} | figures for name, figures in card["metrics"].items()
+        ],
+    }
+    lead = (
+        f"A pilot of type {card['pilot']} learned from the expert's laps on {', '.join(TRAINING_TRACKS)} and "
+        f"then drove {laps} laps on {UNSEEN_TRACK}."
+    )
+    report.write_page(out / "report.html", "From nothing to a lap", lead, pictures, tables)
+    return summary

@@ -1,0 +1,115 @@
+"""Drive the car (in a car folder: python manage.py drive)
+
+Usage:
+    dingocar drive [--model FILE] [--laps N | --max-loops N] [--track NAME] [--look NAME]
+                   [--record] [--tub DIR] [--fast] [--set NAME=VALUE]... [--json]
+
+Options:
+    --model FILE       the pilot that drives, .keras or .tflite or Donkeycar's .h5; without it the expert does
+    --laps N           end after so many laps
+    --max-loops N      end after so many loops
+    --track NAME       of the simulator, instead of SIM_TRACK
+    --look NAME        of the simulator, instead of SIM_LOOK
+    --record           record into the car's tub (DATA_PATH)
+    --tub DIR          record into this tub
+    --fast             do not wait for the clock: as fast as the computer can (simulator only)
+    --set NAME=VALUE   another setting of config.py, for this drive
+    --json             print one JSON object
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dingocar.cli._common import assignments, import_keras_quietly, note, optional_number, parse, show
+from dingocar.errors import UsageError
+
+if TYPE_CHECKING:
+    from dingocar.config import CarConfig
+    from dingocar.vehicle import DriveReport, Vehicle
+
+
+def run(argv: list[str]) -> int:
+    from dingocar.config import CarConfig
+    from dingocar.registry import car_folder
+
+    args = parse(__doc__, argv, "drive")
+    folder = car_folder()
+    if folder is None:
+        raise UsageError(
+            "drive: there is no car here (no manage.py); cd to one, or dingocar createcar --path mycar"
+        )
+    overrides = assignments(args["--set"])
+    overrides |= {"SIM_TRACK": args["--track"]} if args["--track"] else {}
+    overrides |= {"SIM_LOOK": args["--look"]} if args["--look"] else {}
+    cfg = CarConfig.load(folder, overrides)
+    max_loops = optional_number(args["--max-loops"], "--max-loops", low=1) or cfg.MAX_LOOPS
+    laps = optional_number(args["--laps"], "--laps", low=1)
+    tub = Path(args["--tub"]) if args["--tub"] else folder / cfg.DATA_PATH if args["--record"] else None
+    model = Path(args["--model"]) if args["--model"] else None
+    if model is not None and model.suffix != ".tflite":
+        import_keras_quietly()
+    vehicle = _builder(folder)(cfg, model=model, tub=tub, laps=laps, fast=args["--fast"])
+    note(_announcement(cfg, model, tub))
+    report = vehicle.start(rate_hz=None if args["--fast"] else cfg.DRIVE_LOOP_HZ, max_loop_count=max_loops)
+    figures = _figures(vehicle, report, tub)
+    show(figures, args["--json"], _text(figures))
+    return 128 + report.signal if report.signal else 0
+
+
+def _builder(folder: Path) -> Callable[..., Vehicle]:
+    """The `build` of the car's own manage.py."""
+    path = folder / "manage.py"
+    spec = importlib.util.spec_from_file_location("_dingocar_car_manage", path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path}: cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not callable(getattr(module, "build", None)):
+        raise UsageError(
+            f"{path}: must define build(cfg, model, tub, laps, fast), see dingocar list templates"
+        )
+    builder: Callable[..., Vehicle] = module.build
+    return builder
+
+
+def _announcement(cfg: CarConfig, model: Path | None, tub: Path | None) -> str:
+    who = f"pilot {model}" if model else "the expert"
+    where = f" on {cfg.SIM_TRACK} ({cfg.SIM_LOOK})" if cfg.CAMERA == "sim" else ""
+    return f"{who} drives{where}{f', recorded into {tub}' if tub else ''}; Ctrl-C ends it"
+
+
+def _figures(vehicle: Vehicle, report: DriveReport, tub: Path | None) -> dict[str, Any]:
+    channels = vehicle.mem.channels
+    return {
+        "reason": report.reason,
+        "loops": report.loops,
+        "seconds": report.seconds,
+        "rate_hz": report.rate_hz,
+        "overruns": report.overruns,
+        "laps": channels.get("laps", 0),
+        "off_tracks": channels.get("off_tracks", 0),
+        "tub": str(tub) if tub else None,
+        "records": channels.get("tub/num_records", 0),
+        "dropped": channels.get("tub/dropped", 0),
+        "parts": [
+            {"part": t.name, "calls": t.count, "p50_ms": t.p50_ms, "p99_ms": t.p99_ms, "max_ms": t.max_ms}
+            for t in report.timings
+        ],
+    }
+
+
+def _text(figures: dict[str, Any]) -> str:
+    recorded = (
+        f"; {figures['records']} records in {figures['tub']}, {figures['dropped']} dropped"
+        if figures["tub"]
+        else ""
+    )
+    return (
+        "{laps} laps, off the track {off_tracks} times; {loops} loops in {seconds:.1f} s ({rate_hz:.1f} Hz, "
+        "{overruns} overruns), ended by {reason}".format(**figures)
+        + recorded
+    )

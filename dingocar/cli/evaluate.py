@@ -1,0 +1,62 @@
+"""Judge a pilot by driving: laps in the simulator
+
+Usage:
+    dingocar evaluate (--model FILE | --expert) [--track NAME] [--look NAME] [--laps N] [--seed N] [--json]
+
+Options:
+    --model FILE   the pilot, .keras or .tflite or Donkeycar's .h5
+    --expert       judge the scripted expert instead
+    --track NAME   a track's name, random:<seed>, or a DeepRacer .npy file [default: circuit]
+    --look NAME    how the world is painted [default: flat]
+    --laps N       how many laps, each from its own start [default: 10]
+    --seed N       draws the starts [default: 0]
+    --json         print one JSON object
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dingocar.cli._common import Progress, import_keras_quietly, number, parse, show
+
+if TYPE_CHECKING:
+    from dingocar.evaluate import Driver, DriveResult
+
+
+def run(argv: list[str]) -> int:
+    from dingocar.evaluate import evaluate, pilot_driver
+    from dingocar.sim import Camera, Expert, load_track
+    from dingocar.zoo import load_pilot
+
+    args = parse(__doc__, argv, "dingocar evaluate")
+    laps, seed = number(args["--laps"], "--laps", low=1), number(args["--seed"], "--seed", low=0)
+    track = load_track(args["--track"])
+    camera = Camera()
+    driver: Driver
+    if args["--expert"]:
+        driver = Expert(track).act
+    else:
+        if not args["--model"].endswith(".tflite"):
+            import_keras_quietly()
+        pilot = load_pilot(args["--model"])
+        driver, camera = pilot_driver(pilot), Camera(shape=pilot.image_shape[:2])
+    with Progress(laps, "driving") as progress:
+        result = evaluate(driver, track, args["--look"], laps, seed, camera, on_progress=progress.at)
+    show(result.to_json(), args["--json"], summary(result))
+    return 0
+
+
+def summary(result: DriveResult) -> str:
+    """The figures for people."""
+    return "\n".join(
+        [
+            f"track {result.track}, look {result.look}, seed {result.seed}",
+            f"clean laps       {result.clean_laps} of {result.laps_asked} "
+            f"(95 % interval {result.clean_rate_low:.0%} to {result.clean_rate_high:.0%})",
+            f"completed laps   {result.laps_completed}, off the track {result.off_tracks} times",
+            f"|cte|            mean {result.mean_abs_cte_m:.3f} m, 95 % below {result.p95_abs_cte_m:.3f} m, "
+            f"half width {result.half_width_m:.2f} m",
+            f"speed            {result.mean_speed_mps:.2f} m/s",
+            f"steering change  {result.mean_abs_dsteering:.3f} per step",
+        ]
+    )

@@ -1,0 +1,152 @@
+"""Train a pilot from tubs (in a car folder: python manage.py train)
+
+Usage:
+    dingocar train --tub DIR... [--type NAME] [--model FILE] [--transfer FILE] [--epochs N]
+                   [--tflite KIND] [--comment TEXT] [--set NAME=VALUE]... [--json]
+
+Options:
+    --tub DIR          a tub to learn from; may be given several times
+    --type NAME        the pilot, see dingocar list pilots; otherwise DEFAULT_MODEL_TYPE
+    --model FILE       where to, .keras; otherwise models/pilot_YY-MM-DD_N.keras
+    --transfer FILE    start from the weights of this pilot
+    --epochs N         most passes over the pictures; otherwise MAX_EPOCHS
+    --tflite KIND      also write a .tflite: float, int8 or none; otherwise TFLITE
+    --comment TEXT     a note in the model database
+    --set NAME=VALUE   a setting of config.py (UPPERCASE), of the training or of the pilot (lower case)
+    --json             print one JSON object
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dingocar.cli._common import assignments, import_keras_quietly, note, number, parse, show
+from dingocar.errors import ImageError, UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from dingocar.config import CarConfig
+    from dingocar.images import Uint8Array
+    from dingocar.training import TrainingSettings
+    from dingocar.zoo import Pilot
+
+#: Settings of a car's config.py that are settings of its training.
+FROM_CONFIG = {
+    "BATCH_SIZE": "batch_size",
+    "MAX_EPOCHS": "epochs",
+    "LEARNING_RATE": "learning_rate",
+    "EARLY_STOP_PATIENCE": "patience",
+    "SEED": "seed",
+}
+
+
+def run(argv: list[str]) -> int:
+    from dingocar.config import CarConfig
+    from dingocar.registry import car_folder
+    from dingocar.training import train
+
+    args = parse(__doc__, argv, "train")
+    overrides = assignments(args["--set"])
+    folder = car_folder() or Path()
+    cfg = CarConfig.load(folder, {name: text for name, text in overrides.items() if name.isupper()})
+    model = Path(args["--model"]) if args["--model"] else None
+    if model is not None and model.suffix != ".keras":
+        raise UsageError(f"--model {model}: training writes a .keras file; see dingocar export for others")
+    tflite = args["--tflite"] or cfg.TFLITE
+    if tflite not in ("float", "int8", "none"):
+        raise UsageError(f"--tflite must be float, int8 or none, got {tflite!r}")
+    lower = {name: text for name, text in overrides.items() if not name.isupper()}
+    pilot, settings = _settings(args["--type"] or cfg.DEFAULT_MODEL_TYPE, cfg, lower, args["--epochs"])
+    import_keras_quietly()
+    result = train(
+        args["--tub"],
+        pilot,
+        model,
+        settings,
+        args["--transfer"],
+        models_folder=folder / cfg.MODELS_PATH,
+        comment=args["--comment"],
+    )
+    figures = result.to_json() | {"tflite": None}
+    if tflite != "none":
+        note(f"writing {result.model.with_suffix('.tflite')} ({tflite})")
+        figures["tflite"] = str(to_tflite(result.model, None, tflite, args["--tub"]))
+    show(figures, args["--json"], _text(figures))
+    return 130 if result.interrupted else 0
+
+
+def to_tflite(model: Path, out: Path | None, kind: str, tubs: list[str]) -> Path:
+    """Writes a `.keras` pilot as `.tflite` (`kind` float or int8, calibrated on the tubs)."""
+    from dingocar.training.export import MAX_CALIBRATION, export_tflite
+    from dingocar.zoo import read_card
+
+    out = out or model.with_suffix(".tflite")
+    if kind == "float":
+        return export_tflite(model, out)
+    height, width, _ = read_card(model)["image_shape"]
+    return export_tflite(model, out, "int8", _spread_images(tubs, (height, width), MAX_CALIBRATION))
+
+
+def _spread_images(tubs: list[str], size: tuple[int, int], n: int) -> Iterator[Uint8Array]:
+    """About `n` pictures, evenly spread over all records of the tubs; broken ones are passed over."""
+    from dingocar.tub import open_tub
+
+    records = [record for tub in tubs for record in open_tub(tub)]
+    for record in records[:: max(1, len(records) // n)]:
+        try:
+            yield record.image(size=size)
+        except ImageError:
+            continue
+
+
+def _text(figures: dict[str, Any]) -> str:
+    rows = [f"{'held-out blocks':<16}{'MAE':>8}{'R2':>8}{'corr':>8}"]
+    for name, row in figures["validation"].items():
+        cells = ["     n/a" if row[key] is None else f"{row[key]:8.3f}" for key in ("mae", "r2", "corr")]
+        rows.append(f"{name:<16}{''.join(cells)}")
+    frames = figures["frames"]
+    skipped = f", {frames['skipped']} skipped" if frames["skipped"] else ""
+    return "\n".join(
+        [
+            *rows,
+            f"{frames['train']} pictures trained on, {frames['validation']} held out{skipped}; epoch "
+            f"{figures['best_epoch']} of {figures['epochs']} was best",
+            "{images_per_s:.0f} pictures/s in {precision}, {seconds:.0f} s in all".format(**figures),
+            f"saved {figures['model']}" + (f" and {figures['tflite']}" if figures["tflite"] else ""),
+        ]
+    )
+
+
+def _settings(
+    kind: str, cfg: CarConfig, overrides: dict[str, str], epochs: str | None
+) -> tuple[Pilot, TrainingSettings]:
+    """The pilot and the training settings that config, --epochs and --set ask for."""
+    from dingocar.training import TrainingSettings
+    from dingocar.zoo import pilots
+
+    pilot_class = pilots.load(kind)
+    pilot_names = {f.name for f in dataclasses.fields(pilot_class.settings_type)} - {"image_shape"}
+    training_names = {f.name for f in dataclasses.fields(TrainingSettings)}
+    for name in overrides:
+        if name.split(".")[0] not in pilot_names | training_names:
+            raise UnknownNameError("setting", name, pilot_names | training_names)
+    settings = TrainingSettings(**{ours: getattr(cfg, theirs) for theirs, ours in FROM_CONFIG.items()})
+    if epochs is not None:
+        settings = dataclasses.replace(settings, epochs=number(epochs, "--epochs", low=1))
+    training = {name: text for name, text in overrides.items() if name.split(".")[0] in training_names}
+    pilot = pilot_class.from_settings(
+        {"image_shape": (cfg.IMAGE_H, cfg.IMAGE_W, 3)}
+        | {name: _literal(text) for name, text in overrides.items() if name in pilot_names}
+    )
+    return pilot, TrainingSettings.from_strings(training, base=settings)
+
+
+def _literal(text: str) -> Any:
+    import ast
+
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

@@ -1,0 +1,159 @@
+"""Shows what is in a tub, checks and repairs it, deletes records.
+
+Usage:
+    dingocar tub info PATH [--json]
+    dingocar tub check PATH [--fix] [--json]
+    dingocar tub clean PATH [--yes] [--json]
+    dingocar tub delete PATH RECORDS [--json]
+    dingocar tub restore PATH RECORDS [--json]
+
+Commands:
+    info     Counts, sessions, channels, steering and throttle, duration, size, problems.
+    check    Verifies the manifests, every line and every picture. Exit code 1 if anything is wrong.
+    clean    Frees the room of pictures that no live record lists. Without --yes it only counts them.
+    delete   Marks records as deleted: they are left out from now on, their files stay.
+    restore  Brings deleted records back.
+
+Arguments:
+    PATH     The tub's folder, usually data/.
+    RECORDS  Indexes and ranges of indexes, both ends included: 7,100-250
+
+Options:
+    --fix    Repair: rebuild the manifests, leave out broken lines, mark records without whole pictures
+             as deleted. Deletes no file; what is replaced is kept in a backup_... folder in the tub.
+    --yes    Do it.
+    --json   One JSON object on stdout and nothing else.
+    --help   Show this.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from dingocar.cli import _common
+from dingocar.errors import UsageError
+from dingocar.tub.check import Report, check
+from dingocar.tub.clean import clean
+from dingocar.tub.info import info
+from dingocar.tub.tub import open_tub
+
+#: Problems that are printed; `--json` has all.
+SHOWN = 20
+
+
+def run(argv: list[str]) -> int:
+    """Runs `dingocar tub ...`; returns the exit code."""
+    options = _common.parse(__doc__, argv, "dingocar tub")
+    path, as_json = options["PATH"], options["--json"]
+    if options["info"]:
+        figures = info(open_tub(path))
+        _common.show(figures, as_json, _info_text(figures))
+        return 0
+    if options["check"]:
+        report = check(path, fix=options["--fix"])
+        _common.show(report.as_dict(), as_json, _check_text(report))
+        return 0 if report.ok else 1
+    if options["clean"]:
+        result = clean(path, yes=options["--yes"])
+        verb = "removed" if result.done else "would remove"
+        tail = "" if result.done or not result.files else "; give --yes to do it"
+        text = f"{verb} {result.files} pictures, {result.size_bytes / 1e6:.1f} MB{tail}"
+        _common.show(result.as_dict(), as_json, text)
+        return 0
+    return _change(path, options["RECORDS"], options["delete"], as_json)
+
+
+def _change(path: str, records: str, delete: bool, as_json: bool) -> int:
+    tub = open_tub(path)
+    known = {record.index for record in [*tub.records, *tub.deleted_records]}
+    chosen = parse_ranges(records, max(known, default=0)) & known
+    if not chosen:
+        raise UsageError(f"{path}: none of the records {records} is in this tub")
+    before = len(tub)
+    (tub.delete if delete else tub.restore)(chosen)
+    result = {
+        "path": str(tub.path),
+        "changed": abs(len(tub) - before),
+        "records": len(tub),
+        "deleted": len(tub.deleted_records),
+    }
+    verb = "deleted" if delete else "restored"
+    text = f"{verb} {result['changed']} records; {len(tub)} live, {result['deleted']} deleted"
+    _common.show(result, as_json, text)
+    return 0
+
+
+def parse_ranges(text: str, highest: int) -> set[int]:
+    """Reads indexes and ranges; ranges are cut at `highest`.
+
+    >>> sorted(parse_ranges("1,3-5", 100))
+    [1, 3, 4, 5]
+
+    Raises:
+        UsageError: the text is neither.
+    """
+    chosen: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d{1,12})(?:-(\d{1,12}))?", part.strip())
+        if match is None or int(match[2] or match[1]) < int(match[1]):
+            raise UsageError(f"RECORDS must be like 7,100-250, got {text!r}")
+        first, last = int(match[1]), int(match[2] or match[1])
+        chosen.update(range(first, min(last, highest) + 1))
+    return chosen
+
+
+def _info_text(figures: dict[str, Any]) -> str:
+    rate = f" at {figures['rate_hz']:.1f} Hz" if figures["rate_hz"] else ""
+    channels = ", ".join(f"{key} ({kind})" for key, kind in figures["channels"].items())
+    sessions = figures["sessions"]
+    shown = ", ".join(sessions[-5:]) or "none noted"
+    lines = [
+        f"tub       {figures['path']} (v{figures['version']})",
+        f"records   {figures['records']} live, {figures['deleted']} deleted",
+        f"sessions  {len(sessions)}: {'..., ' if len(sessions) > 5 else ''}{shown}",
+        f"domain    {figures['domain'] or 'not noted'}",
+        f"channels  {channels}",
+        f"duration  {figures['duration_s']:.0f} s{rate}",
+        f"size      {figures['size_bytes'] / 1e6:.1f} MB",
+    ]
+    for name in ("steering", "throttle"):
+        values = figures[name]
+        if values is None:
+            lines.append(f"{name}  not recorded")
+            continue
+        lines.append(
+            f"{name}  mean {values['mean']:+.3f}, std {values['std']:.3f}, "
+            f"from {values['min']:+.2f} to {values['max']:+.2f}"
+        )
+    if figures["steering"] is not None:
+        share = figures["steering"]
+        lines.append(
+            f"          {share['left']:.0%} left, {share['straight']:.0%} straight, "
+            f"{share['right']:.0%} right"
+        )
+    return "\n".join([*lines, *_problem_lines(figures["problems"])])
+
+
+def _check_text(report: Report) -> str:
+    lines = [
+        f"{report.records} records, {report.deleted} deleted, {report.pictures} pictures decoded",
+        *_problem_lines([str(problem) for problem in report.problems]),
+        *[f"fixed: {what}" for what in report.fixed],
+    ]
+    if report.backup is not None:
+        lines.append(f"what was replaced is kept in {report.backup}")
+    if report.ok:
+        lines.append("the tub is in order")
+    elif report.fixed:
+        lines.append(f"{len(report.remaining)} problems are left, the first: {report.remaining[0]}")
+    else:
+        lines.append(f"repair it with: dingocar tub check {report.path} --fix")
+    return "\n".join(lines)
+
+
+def _problem_lines(problems: list[str]) -> list[str]:
+    lines = [f"problem: {text}" for text in problems[:SHOWN]]
+    if len(problems) > SHOWN:
+        lines.append(f"... and {len(problems) - SHOWN} more problems (--json shows all)")
+    return lines

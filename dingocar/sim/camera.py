@@ -1,0 +1,129 @@
+"""A wide-angle camera: pinhole with radial distortion, and where on the ground its pixels look."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dingocar.errors import UsageError
+from dingocar.sim.track import FloatArray
+
+_LIMITS = {
+    "height_m": (0.02, 5.0),
+    "pitch_rad": (-0.5, 1.5),
+    "fov_rad": (0.2, 2.7),
+    "k1": (-1.0, 1.0),
+    "k2": (-1.0, 1.0),
+    "forward_m": (-2.0, 2.0),
+}
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Where the camera sits and what it sees.
+
+    The lens follows Brown's radial model as in OpenCV: a ray at the tangent r from the optical axis
+    is seen at f * r * (1 + k1 r^2 + k2 r^4) pixels from the middle.
+
+    Attributes:
+        height_m: of the lens above the ground.
+        pitch_rad: how far it looks down.
+        fov_rad: horizontal field of view, from the left edge to the right one, distortion included.
+        k1, k2: radial distortion; k1 < 0 bends straight lines outwards (barrel), as wide lenses do.
+        forward_m: how far the lens is ahead of the rear axle.
+        shape: (height, width) in pixels; the width must be a multiple of 4.
+
+    Raises:
+        UsageError: a value out of its limits, or a distortion that folds the picture.
+    """
+
+    height_m: float = 0.25
+    pitch_rad: float = 0.3
+    fov_rad: float = 1.9
+    k1: float = -0.05
+    k2: float = 0.0
+    forward_m: float = 0.2
+    shape: tuple[int, int] = (120, 160)
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _LIMITS.items():
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and low <= value <= high):
+                raise UsageError(f"Camera: {name} must be between {low:g} and {high:g}, got {value!r}")
+        shape = self.shape
+        if (
+            len(shape) != 2
+            or any(not isinstance(side, int) or not 8 <= side <= 4096 for side in shape)
+            or shape[1] % 4
+        ):
+            raise UsageError(
+                "Camera: shape must be (height, width) of 8 to 4096 pixels, the width a multiple of 4; "
+                f"got {shape!r}"
+            )
+        seen, fold_r = self._distorted(math.tan(self.fov_rad / 2)), self._fold_r()
+        farthest = math.hypot(*shape) / shape[1] * seen  # the corners
+        if math.tan(self.fov_rad / 2) >= fold_r or self._distorted(fold_r) < farthest:
+            raise UsageError(
+                f"Camera: the distortion k1={self.k1:g}, k2={self.k2:g} folds the picture before its "
+                f"corners at fov_rad={self.fov_rad:g}; choose k1 and k2 nearer to 0"
+            )
+
+    @property
+    def focal_px(self) -> float:
+        """Focal length in pixels."""
+        return self.shape[1] / 2 / self._distorted(math.tan(self.fov_rad / 2))
+
+    def rays(self, shift_px: float = 0.0) -> FloatArray:
+        """The direction each pixel looks in, float64 (H, W, 3) = ahead, left, up.
+
+        The length is 1 along the optical axis.
+
+        Args:
+            shift_px: how far to the right of and below its middle a pixel is looked through.
+        """
+        height, width = self.shape
+        right = (np.arange(width) + 0.5 + shift_px - width / 2) / self.focal_px
+        down = (np.arange(height) + 0.5 + shift_px - height / 2) / self.focal_px
+        right, down = np.broadcast_to(right, self.shape), np.broadcast_to(down[:, None], self.shape)
+        stretch = self._undistort(np.hypot(right, down))
+        right, down = right * stretch, down * stretch
+        sine, cosine = math.sin(self.pitch_rad), math.cos(self.pitch_rad)
+        return np.stack([cosine - sine * down, -right, -sine - cosine * down], axis=-1)
+
+    def project(
+        self, ahead_m: npt.ArrayLike, left_m: npt.ArrayLike, up_m: npt.ArrayLike = 0.0
+    ) -> tuple[FloatArray, FloatArray]:
+        """Where a point is seen, given from the middle of the rear axle: (row, column) in pixels.
+
+        Pixel (i, j) covers row i to i + 1 and column j to j + 1. NaN: behind the camera.
+        """
+        ahead = np.asarray(ahead_m, float) - self.forward_m
+        left, up = np.asarray(left_m, float), np.asarray(up_m, float) - self.height_m
+        sine, cosine = math.sin(self.pitch_rad), math.cos(self.pitch_rad)
+        depth = cosine * ahead - sine * up
+        depth = np.where(depth > 1e-9, depth, np.nan)
+        right, down = -left / depth, (-sine * ahead - cosine * up) / depth
+        r2 = right**2 + down**2
+        scale = self.focal_px * (1 + self.k1 * r2 + self.k2 * r2**2)
+        return self.shape[0] / 2 + down * scale, self.shape[1] / 2 + right * scale
+
+    def _undistort(self, seen: FloatArray) -> FloatArray:
+        """How much farther from the axis a ray is than it is seen, by Newton's method."""
+        r = seen.copy()
+        for _ in range(50):
+            excess = r * (1 + self.k1 * r**2 + self.k2 * r**4) - seen
+            slope = 1 + 3 * self.k1 * r**2 + 5 * self.k2 * r**4
+            r = r - excess / np.maximum(slope, 0.05)
+        return np.divide(r, seen, out=np.ones_like(r), where=seen > 0)
+
+    def _distorted(self, r: float) -> float:
+        return r * (1 + self.k1 * r**2 + self.k2 * r**4)
+
+    def _fold_r(self) -> float:
+        """The tangent at which the distortion stops growing (10 if that is farther out)."""
+        r = np.linspace(0.0, 10.0, 5_001)
+        falls = np.flatnonzero(np.diff(r * (1 + self.k1 * r**2 + self.k2 * r**4)) <= 0)
+        return float(r[falls[0]] if len(falls) else r[-1])

@@ -1,0 +1,47 @@
+"""The zoo: pilots (image to steering and throttle), their files, and what runs them.
+
+Importing this package loads no keras: a Raspberry Pi that drives a `.tflite` needs numpy and LiteRT alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from dingocar.registry import Registry
+from dingocar.zoo.pilot import Pilot, PilotSettings
+
+if TYPE_CHECKING:
+    from dingocar.zoo.artefact import load_pilot, read_card, save_pilot
+    from dingocar.zoo.runnable import RunnablePilot
+
+__all__ = [
+    "Pilot",
+    "PilotSettings",
+    "RunnablePilot",
+    "load_pilot",
+    "pilots",
+    "read_card",
+    "save_pilot",
+]
+
+#: Every pilot, by name; a car folder's `pilots/*.py` join in.
+pilots = Registry(
+    "pilot",
+    "dingocar.zoo",
+    entry=Pilot,
+    hidden=("pilot", "artefact", "interpreter", "foreign", "runnable"),
+)
+
+_LAZY = {
+    "RunnablePilot": "dingocar.zoo.runnable",
+    "load_pilot": "dingocar.zoo.artefact",
+    "read_card": "dingocar.zoo.artefact",
+    "save_pilot": "dingocar.zoo.artefact",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,328 @@
+"""The pilot's file: a `.keras` or `.tflite` that says itself what it is, in the member `dingocar.json`.
+
+A `.keras` is a zip file, so the card is one more member; to a `.tflite` a zip with the card is
+appended, which LiteRT does not mind. Nothing else is needed to drive: no type, no settings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import io
+import json
+import os
+import platform
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import dingocar
+from dingocar.errors import DingocarError, PilotError, UnknownNameError
+from dingocar.zoo import _safety, foreign, pilots
+from dingocar.zoo.interpreter import Interpreter, KerasInterpreter, LiteRTInterpreter
+from dingocar.zoo.pilot import Pilot
+from dingocar.zoo.runnable import RunnablePilot
+
+if TYPE_CHECKING:
+    import keras
+
+CARD = "dingocar.json"
+FORMAT = 1
+MAX_CARD_BYTES = 1 << 20
+_KERAS_MEMBERS = frozenset({"metadata.json", "config.json", "model.weights.h5", CARD})
+_CARD_TYPES = {"pilot": str, "settings": dict, "image_shape": list, "heads": dict, "outputs": dict}
+_EXPECTED = "a pilot file (.keras or .tflite of dingocar, .h5 or .tflite of Donkeycar)"
+
+
+def save_pilot(
+    path: Path | str, model: keras.Model, pilot: Pilot, card: Mapping[str, Any] | None = None
+) -> Path:
+    """Writes `model` as a pilot file `path` (`.keras`), whole or not at all.
+
+    Args:
+        path: ends in `.keras`; an existing file is replaced.
+        model: the network `pilot.build()` made, trained. It is saved in float32 and without its
+            optimiser, whatever it was trained with.
+        pilot: the pilot it belongs to.
+        card: what else to say about it: `domain_method`, `tubs`, `metrics`, ... Plain JSON values.
+
+    Returns:
+        `path`.
+
+    Raises:
+        PilotError: the path ends otherwise, its folder is missing, or the model is no such network.
+    """
+    import keras
+
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise PilotError(f"{path}: expected a file name that ends in .keras")
+    plain = _plain(model, pilot)
+    more = dict(card or {})
+    more["versions"] = {
+        "keras": keras.__version__,
+        "backend": keras.config.backend(),
+        **more.get("versions", {}),
+    }
+    heads = {head: int(tensor.shape[-1]) for head, tensor in plain.output.items()}
+    full_card = _dump(make_card(pilot, heads, more))
+    with _replacing(path) as temporary:
+        keras.saving.save_model(plain, temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(CARD, full_card)
+    return path
+
+
+def write_tflite(path: Path | str, flatbuffer: bytes, card: Mapping[str, Any]) -> Path:
+    """Writes a `.tflite` network with its card (see `make_card`), whole or not at all."""
+    path = Path(path)
+    if path.suffix != ".tflite":
+        raise PilotError(f"{path}: expected a file name that ends in .tflite")
+    appended = io.BytesIO()
+    with zipfile.ZipFile(appended, "w") as archive:
+        archive.writestr(CARD, _dump(card))
+    write_bytes(path, flatbuffer + appended.getvalue())
+    return path
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all."""
+    with _replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def make_card(
+    pilot: Pilot, heads: Mapping[str, int], more: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The card of a pilot's file.
+
+    Args:
+        pilot: gives name, settings and image shape.
+        heads: number of outputs of each head.
+        more: what else to say; it cannot change what the pilot says.
+    """
+    more = dict(more or {})
+    versions = {"dingocar": dingocar.__version__, "python": platform.python_version()}
+    return {
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "domain_method": None,
+        "tubs": [],
+        "metrics": {},
+        "quantised": None,
+        "outputs": {},
+        **more,
+        "versions": {**versions, **more.get("versions", {})},
+        "format": FORMAT,
+        "pilot": pilot.name,
+        "settings": dataclasses.asdict(pilot.settings),
+        "image_shape": list(pilot.settings.image_shape),
+        "heads": dict(heads),
+    }
+
+
+def read_card(path: Path | str) -> dict[str, Any]:
+    """Reads what a pilot file says about itself; loads neither keras nor the network.
+
+    Raises:
+        PilotError: the file is missing, damaged, or no pilot that dingocar wrote.
+    """
+    path = Path(path)
+    card = _card_of(path)
+    if card is None:
+        raise PilotError(
+            f"{path}: expected a pilot that dingocar wrote, but it holds no {CARD}; make one with "
+            "dingocar train"
+        )
+    return card
+
+
+def load_pilot(path: Path | str, threads: int | None = None, throttle_range: float = 0.8) -> RunnablePilot:
+    """Loads a pilot to drive with; the file says what it is.
+
+    Args:
+        path: a `.keras` or `.tflite` of dingocar, or a `.h5` or `.tflite` of Donkeycar.
+        threads: for `.tflite`: threads to use; None takes half of the cores.
+        throttle_range: only for Donkeycar's categorical pilots, whose files do not say it: the
+            `MODEL_CATEGORICAL_MAX_THROTTLE_RANGE` they were trained with.
+
+    Raises:
+        PilotError: no such file, no pilot, a damaged or an unsafe one; the message says which.
+    """
+    path = Path(path)
+    _safety.check_size(path, _EXPECTED)
+    if path.suffix == ".h5":
+        model, pilot, card = foreign.load_h5(path, throttle_range)
+        return _runnable(path, card, pilot, KerasInterpreter(model))
+    if path.suffix == ".keras":
+        pilot, model, card = load_network(path)
+        return _runnable(path, card, pilot, KerasInterpreter(model))
+    if path.suffix != ".tflite":
+        raise PilotError(f"{path}: expected {_EXPECTED}, got a {path.suffix or 'nameless'} file")
+    found = _card_of(path)
+    litert = LiteRTInterpreter(path, threads)
+    if found is None:
+        pilot, card = foreign.recognise_tflite(path, litert, throttle_range)
+    else:
+        pilot, card = pilot_of(found, path), found
+        litert.bind(card.get("outputs") or {head: head for head in card["heads"]})
+    _check_shape(litert.image_shape, card, path)
+    return _runnable(path, card, pilot, litert)
+
+
+def load_network(path: Path | str) -> tuple[Pilot, keras.Model, dict[str, Any]]:
+    """Loads a `.keras` pilot to train, export or explain it.
+
+    Returns:
+        The pilot, its network (not compiled), and the card.
+
+    Raises:
+        PilotError: no such file, no pilot, a damaged or an unsafe one.
+    """
+    import keras
+
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise PilotError(f"{path}: expected a .keras pilot, got a {path.suffix or 'nameless'} file")
+    card = read_card(path)
+    pilot = pilot_of(card, path)
+    with _reading(path) as archive:
+        _safety.check_members(archive, _KERAS_MEMBERS, path)
+        config = json.loads(archive.read("config.json"))
+        _safety.check_config(config, path)
+        _safety.check_weights(io.BytesIO(archive.read("model.weights.h5")), path)
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError, AttributeError) as error:
+        raise PilotError(
+            f"{path}: Keras {keras.__version__} cannot load the network: {_safety.short(error)}"
+        ) from None
+    outputs = getattr(model, "output", None)
+    if not isinstance(outputs, dict) or set(outputs) != set(card["heads"]):
+        raise PilotError(f"{path}: expected a network with the heads {sorted(card['heads'])}")
+    if len(model.inputs) != 1 or model.inputs[0].dtype != "uint8":
+        raise PilotError(f"{path}: expected a network that takes one uint8 picture")
+    _check_shape(tuple(model.inputs[0].shape[1:]), card, path)
+    return pilot, model, card
+
+
+def pilot_of(card: Mapping[str, Any], path: Path) -> Pilot:
+    """The pilot that a card names, with its settings."""
+    try:
+        pilot: Pilot = pilots.load(card["pilot"]).from_settings(card["settings"])
+    except UnknownNameError as error:
+        raise PilotError(
+            f"{path}: {error}; if it is a car's own pilot, run this in the car's folder"
+        ) from None
+    except DingocarError as error:
+        raise PilotError(f"{path}: {error}") from None
+    return pilot
+
+
+def _runnable(path: Path, card: dict[str, Any], pilot: Pilot, interpreter: Interpreter) -> RunnablePilot:
+    """The pilot, tried on a black picture: its decoding must fit the network's outputs."""
+    try:
+        pilot.decode(interpreter.run(np.zeros((1, *interpreter.image_shape), np.uint8)))
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        raise PilotError(
+            f"{path}: pilot {pilot.name} cannot decode its network's outputs ({_safety.short(error)}); "
+            "the file was changed, or the pilot's code is newer than the file"
+        ) from None
+    return RunnablePilot(path, card, pilot, interpreter)
+
+
+def _card_of(path: Path) -> dict[str, Any] | None:
+    """The card, checked; None if the file is a readable `.tflite` or `.keras` without one."""
+    _safety.check_size(path, _EXPECTED)
+    with path.open("rb") as file:
+        is_tflite = file.read(8)[4:] == b"TFL3"
+    if is_tflite and not zipfile.is_zipfile(path):
+        return None
+    with _reading(path) as archive:
+        if CARD not in archive.namelist():
+            return None
+        if is_tflite:
+            _safety.check_members(archive, frozenset({CARD}), path)
+        if archive.getinfo(CARD).file_size > MAX_CARD_BYTES:
+            raise PilotError(f"{path}: its {CARD} is larger than {MAX_CARD_BYTES} bytes; not read")
+        card = json.loads(archive.read(CARD))
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        got = card.get("format") if isinstance(card, dict) else type(card).__name__
+        raise PilotError(
+            f"{path}: expected a {CARD} of format {FORMAT}, got {got!r}; a newer dingocar wrote it?"
+        )
+    card.setdefault("outputs", {})
+    for key, kind in _CARD_TYPES.items():
+        if not isinstance(card.get(key), kind):
+            raise PilotError(f"{path}: its {CARD} must have {key!r} ({kind.__name__}), got {card.get(key)!r}")
+    return card
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Opens a zip file; whatever is wrong with its bytes becomes one `PilotError`."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (
+        *(zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError),
+        *(ValueError, RecursionError, NotImplementedError),
+    ) as error:
+        raise PilotError(
+            f"{path}: expected {_EXPECTED}; the file is damaged, cut short or something else "
+            f"({_safety.short(error)})"
+        ) from None
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path` that replaces it when the block ends well."""
+    if not path.parent.is_dir():
+        raise PilotError(f"{path}: its folder {path.parent} does not exist; make it first")
+    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise PilotError(f"{path}: cannot be written ({error.strerror or error})") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _plain(model: Any, pilot: Pilot) -> Any:
+    """`model` without optimiser and in float32: what a car needs, and what every device can run."""
+    import keras
+
+    if not isinstance(model, keras.Model) or not isinstance(getattr(model, "output", None), dict):
+        raise PilotError(f"pilot {pilot.name}: expected the model its build() makes, got {model!r}")
+    if all(layer.compute_dtype in ("float32", "uint8") for layer in model.layers):
+        return keras.Model(model.inputs[0], model.output, name=model.name)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        plain = pilot.build()
+    finally:
+        keras.config.set_dtype_policy(policy)
+    plain.set_weights(model.get_weights())
+    return plain
+
+
+def _check_shape(shape: tuple[Any, ...], card: Mapping[str, Any], path: Path) -> None:
+    if list(shape) != list(card["image_shape"]):
+        raise PilotError(
+            f"{path}: its network takes pictures {tuple(shape)}, its {CARD} says "
+            f"{tuple(card['image_shape'])}; the file was changed"
+        )
+
+
+def _dump(card: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(card, indent=1, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise PilotError(f"the pilot's card must hold plain JSON values: {error}") from None

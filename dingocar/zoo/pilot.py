@@ -1,0 +1,170 @@
+"""What every pilot is: a network, its targets and losses, and how its outputs become commands.
+
+A pilot's file must not import keras at its top: `decode` needs numpy alone, so a car can drive a
+`.tflite` without keras. `build` imports keras when it is called.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from dingocar.errors import PilotError, UnknownNameError
+
+if TYPE_CHECKING:
+    import keras
+
+FloatArray = npt.NDArray[np.floating[Any]]
+Array = npt.NDArray[Any]
+
+STEERING, THROTTLE = "steering", "throttle"
+USER_ANGLE, USER_THROTTLE = "user/angle", "user/throttle"
+
+
+@dataclasses.dataclass(frozen=True)
+class PilotSettings:
+    """Settings every pilot has; a pilot adds its own in a frozen subclass, all with defaults.
+
+    Attributes:
+        image_shape: (height, width, 3) of the uint8 pictures the pilot takes, in pixels.
+        crop_top: rows cut off at the top (above the road), in pixels. The crop is a layer.
+        crop_bottom: rows cut off at the bottom (the car's bonnet), in pixels.
+    """
+
+    image_shape: tuple[int, int, int] = (120, 160, 3)
+    crop_top: int = 0
+    crop_bottom: int = 0
+
+    def __post_init__(self) -> None:
+        height, width, channels = self.image_shape
+        if channels != 3 or height < 1 or width < 1:
+            raise PilotError(
+                f"pilot setting image_shape: expected (height, width, 3), got {self.image_shape}"
+            )
+        if min(self.crop_top, self.crop_bottom) < 0 or self.crop_top + self.crop_bottom >= height:
+            raise PilotError(
+                f"pilot settings crop_top={self.crop_top}, crop_bottom={self.crop_bottom}: expected"
+                f" rows >= 0 that leave some of the picture's {height}"
+            )
+
+
+class Pilot(ABC):
+    """One file of the zoo defines one subclass; the file's name is the pilot's name.
+
+    Args:
+        settings: an instance of `settings_type`; None takes the defaults.
+    """
+
+    settings_type: ClassVar[type[PilotSettings]] = PilotSettings
+
+    def __init__(self, settings: PilotSettings | None = None) -> None:
+        settings = self.settings_type() if settings is None else settings
+        if not isinstance(settings, self.settings_type):
+            raise PilotError(
+                f"pilot {self.name}: expected settings of type {self.settings_type.__name__}, "
+                f"got {type(settings).__name__}"
+            )
+        self.settings = settings
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """Makes the pilot from plain settings, as the artefact's card and the command line have them.
+
+        Raises:
+            UnknownNameError: there is no such setting; the nearest one is suggested.
+            PilotError: a value has the wrong type or is out of range.
+        """
+        hints = typing.get_type_hints(cls.settings_type)
+        fields = {field.name for field in dataclasses.fields(cls.settings_type)}
+        for name in settings:
+            if name not in fields:
+                raise UnknownNameError("pilot setting", name, fields)
+        values = {name: _checked(name, value, hints[name]) for name, value in settings.items()}
+        return cls(cls.settings_type(**values))
+
+    @property
+    def name(self) -> str:
+        """The pilot's name: its file's."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @abstractmethod
+    def build(self) -> keras.Model:
+        """Builds the network, untrained.
+
+        Returns:
+            A functional model that takes uint8 (B, H, W, 3), input named "image", and gives a dict
+            {head: tensor}. Crop and normalisation are layers, every layer is named, and the layer
+            named "features" gives the (B, F) vector the heads read.
+        """
+
+    def targets(self, columns: Mapping[str, Array]) -> dict[str, Array]:
+        """What the heads should say, for N records.
+
+        Args:
+            columns: channel to (N, ...) array; needs at least `user/angle` and `user/throttle`.
+
+        Returns:
+            {head: float32 (N, K)}, here the two commands themselves, K = 1.
+
+        Raises:
+            PilotError: a column is missing.
+        """
+        return {
+            STEERING: column(columns, USER_ANGLE).reshape(-1, 1),
+            THROTTLE: column(columns, USER_THROTTLE).reshape(-1, 1),
+        }
+
+    def losses(self) -> dict[str, Any]:
+        """{head: a Keras loss, or its name}."""
+        return {STEERING: "mse", THROTTLE: "mse"}
+
+    def loss_weights(self) -> dict[str, float]:
+        """{head: weight of its loss in the sum}."""
+        return dict.fromkeys(self.losses(), 1.0)
+
+    def decode(self, outputs: Mapping[str, Array]) -> tuple[FloatArray, FloatArray]:
+        """Turns the heads' outputs into commands. numpy only.
+
+        Args:
+            outputs: {head: (N, K) float array}.
+
+        Returns:
+            steering (N,) and throttle (N,), both in [-1, 1].
+        """
+        return (
+            np.clip(np.asarray(outputs[STEERING]).reshape(-1), -1.0, 1.0),
+            np.clip(np.asarray(outputs[THROTTLE]).reshape(-1), -1.0, 1.0),
+        )
+
+
+def column(columns: Mapping[str, Array], channel: str) -> Array:
+    """Returns one column as float32, or raises a `PilotError` that names what is missing."""
+    if channel not in columns:
+        raise PilotError(
+            f"targets: expected a column {channel!r}, got {', '.join(map(repr, sorted(columns)))}"
+        )
+    return np.asarray(columns[channel], np.float32)
+
+
+def _checked(name: str, value: Any, hint: Any) -> Any:
+    """Returns `value` as the type `hint` says (a list as a tuple, an int as a float)."""
+    if typing.get_origin(hint) is tuple:
+        kinds = typing.get_args(hint)
+        if isinstance(value, list | tuple) and len(value) == len(kinds):
+            return tuple(_checked(name, v, kind) for v, kind in zip(value, kinds, strict=True))
+    elif isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Literal:
+        if any(value == choice for choice in typing.get_args(hint)):
+            return value
+    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
+        return value
+    expected = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+    raise PilotError(f"pilot setting {name}: expected {expected}, got {value!r}")

@@ -1,0 +1,47 @@
+"""Packaging: `parts/` and `templates/` beside `dingocar/` are installed inside it.
+
+They keep their place on the first level for people who read the project, and stay out of every user's global
+import space: a car folder may have a `parts/` of its own.
+"""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+FOLDERS = {"dingocar": "dingocar", "dingocar.parts": "parts", "dingocar.templates": "templates"}
+
+packages = [
+    name
+    for package, folder in FOLDERS.items()
+    for name in [package, *(f"{package}.{sub}" for sub in find_packages(folder))]
+]
+
+TRAIN = ["tensorflow>=2.21", "keras>=3.15", "h5py>=3.11", "matplotlib>=3.9"]
+TEST = ["pytest>=8.3"]
+
+setup(
+    name="dingocar",
+    version="0.1.0",
+    description="Self-driving RC cars: pilots trained in simulation that drive in reality, and the proof",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    package_dir=FOLDERS,
+    packages=packages,
+    package_data={"dingocar": ["py.typed"]},
+    install_requires=["numpy>=2.0", "pillow>=10.3", "docopt-ng>=0.9", "tqdm>=4.66", "ai-edge-litert>=2.0"],
+    extras_require={
+        "train": TRAIN,
+        "test": TEST,
+        "dev": [*TRAIN, *TEST, "ruff>=0.14", "mypy>=1.18"],
+    },
+    entry_points={"console_scripts": ["dingocar = dingocar.cli.main:main"]},
+    classifiers=[
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

@@ -1,0 +1,160 @@
+"""A mistake of the user is one clear line on stderr and exit code 2."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from dingocar.cli.main import main
+from dingocar.tub import TubWriter
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def line(capsys, *argv, car=None):
+    """Runs a command that must fail; returns its one line."""
+    code = main(list(argv), car=car)
+    captured = capsys.readouterr()
+    assert code == 2
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1, captured.err
+    assert captured.err.startswith("dingocar: ")
+    return captured.err
+
+
+@pytest.fixture
+def car(tmp_path, capsys):
+    folder = tmp_path / "mycar"
+    assert main(["createcar", "--path", str(folder)]) == 0
+    capsys.readouterr()
+    return folder
+
+
+@pytest.fixture
+def empty_tub(tmp_path):
+    TubWriter(tmp_path / "empty", ["cam/image_array", "user/angle"], ["image_array", "float"]).close()
+    return tmp_path / "empty"
+
+
+def test_train_on_a_tub_that_is_not_there(car, capsys):
+    assert "nowhere" in line(capsys, "train", "--tub", "nowhere", car=car)
+
+
+def test_train_on_an_empty_tub(car, empty_tub, capsys):
+    assert "no records to train on" in line(capsys, "train", "--tub", str(empty_tub), car=car)
+
+
+def test_train_an_unknown_type(car, empty_tub, capsys):
+    told = line(capsys, "train", "--tub", str(empty_tub), "--type", "lineer", car=car)
+    assert "unknown pilot 'lineer'; did you mean 'linear'?" in told
+
+
+@pytest.mark.parametrize(
+    "setting, told",
+    [
+        ("epoch=3", "unknown setting 'epoch'; did you mean 'epochs'?"),
+        ("epochs=three", "expected a whole number, got 'three'"),
+        ("BATCH_SIZ=3", "unknown setting 'BATCH_SIZ'; did you mean 'BATCH_SIZE'?"),
+        ("epochs", "--set must be NAME=value, got 'epochs'"),
+        ("crop_top=500", "crop_top=500"),
+        ("augmentation.shift=1", "did you mean"),
+    ],
+)
+def test_settings_that_do_not_exist_or_fit(car, empty_tub, capsys, setting, told):
+    assert told in line(capsys, "train", "--tub", str(empty_tub), "--set", setting, car=car)
+
+
+def test_a_config_with_three_mistakes_is_three_lines(car, capsys):
+    (car / "config.py").write_text('DRIVE_LOOP_HZ = "fast"\nBATCH_SIZ = 3\nCAMERA = "sin"\n')
+    assert main(["drive", "--max-loops", "1"], car=car) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert [text.removeprefix("dingocar: ").split(":")[:2] for text in told] == [
+        ["config.py", "1"],
+        ["config.py", "2"],
+        ["config.py", "3"],
+    ]
+
+
+def test_a_keras_file_that_is_no_pilot(car, tmp_path, capsys):
+    path = tmp_path / "x.keras"
+    path.write_bytes(b"not a zip")
+    assert "x.keras" in line(capsys, "evaluate", "--model", str(path))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("hello.txt", "hello")
+    assert "x.keras" in line(capsys, "drive", "--model", str(path), "--max-loops", "1", car=car)
+    assert "nowhere.keras" in line(capsys, "evaluate", "--model", "nowhere.keras")
+
+
+@pytest.mark.parametrize(
+    "argv, told",
+    [
+        (["evalute"], "unknown command 'evalute'; did you mean 'evaluate'?"),
+        (["evaluate", "--expert", "--lapps", "3"], "unknown option --lapps; did you mean '--laps'?"),
+        (["evaluate"], "the arguments do not fit (got: nothing); see dingocar evaluate --help"),
+        (["evaluate", "--expert", "--laps", "0"], "--laps must be a whole number of at least 1, got '0'"),
+        (["evaluate", "--expert", "--laps", "x"], "--laps must be a whole number of at least 1, got 'x'"),
+        (["evaluate", "--expert", "--track", "ovl"], "unknown track 'ovl'; did you mean 'oval'?"),
+        (["evaluate", "--expert", "--track", "random:x"], "random"),
+        (["evaluate", "--expert", "--track", "none.npy"], "none.npy"),
+        (["evaluate", "--expert", "--look", "flt"], "unknown look 'flt'; did you mean 'flat'?"),
+        (["record", "--tub", "x", "--noise", "2"], "--noise must be a number from 0 to 1, got '2'"),
+        (["list", "pilot"], "unknown kind 'pilot'; did you mean 'pilots'?"),
+        (["createcar", "--path", "x", "--template", "complet"], "did you mean 'complete'?"),
+        (["drive"], "there is no car here"),
+        (["export", "--model", "x.keras", "--for", "donkycar", "--out", "x.h5"], "known is donkeycar"),
+        (["tub", "info", "nowhere"], "nowhere"),
+    ],
+)
+def test_other_mistakes(argv, told, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert told in line(capsys, *argv)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_car_is_not_overwritten_unasked(car, capsys):
+    (car / "manage.py").write_text("# mine")
+    (car / "myconfig.py").write_text("DRIVE_LOOP_HZ = 10")
+    assert "add --overwrite" in line(capsys, "createcar", "--path", str(car))
+    assert (car / "manage.py").read_text() == "# mine"
+    assert main(["createcar", "--path", str(car), "--overwrite"]) == 0
+    assert "def build(" in (car / "manage.py").read_text()
+    assert (car / "myconfig.py").read_text() == "DRIVE_LOOP_HZ = 10"
+
+
+def test_demo_does_not_replace_a_folder_that_is_no_demo(tmp_path, capsys):
+    (tmp_path / "precious.txt").write_text("mine")
+    assert "is there and no earlier demo" in line(capsys, "demo", "--out", str(tmp_path))
+    assert (tmp_path / "precious.txt").read_text() == "mine"
+
+
+WITHOUT = """
+import importlib.abc, sys
+
+class Missing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"keras", "tensorflow", "h5py", "matplotlib"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from dingocar.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_missing_package_names_its_extra(tmp_path):
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+
+    def run(*argv):
+        return subprocess.run(
+            [sys.executable, "-c", WITHOUT, *argv], cwd=tmp_path, env=env, capture_output=True, text=True
+        )
+
+    assert run("record", "--tub", "tub", "--track", "oval", "--laps", "1").returncode == 0
+    for argv in (["train", "--tub", "tub"], ["export", "--model", "x.keras", "--out", "x.tflite"]):
+        done = run(*argv)
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+        assert "pip install 'dingocar[train]'" in done.stderr or "x.keras" in done.stderr

@@ -1,0 +1,76 @@
+"""Closed-loop figures: what they mean, and that they are what they say."""
+
+import numpy as np
+import pytest
+
+from dingocar.errors import UsageError
+from dingocar.evaluate import evaluate
+from dingocar.sim import Expert, load_track
+
+
+@pytest.fixture(scope="module")
+def track():
+    return load_track("oval")
+
+
+def test_the_expert_drives_clean_laps_near_the_centre(track):
+    result = evaluate(Expert(track).act, track, laps=4, seed=1)
+    assert (result.laps_asked, result.laps_completed, result.clean_laps, result.off_tracks) == (4, 4, 4, 0)
+    assert result.completion == 1.0
+    assert result.mean_abs_cte_m < 0.1 * result.half_width_m
+    assert result.p95_abs_cte_m > result.mean_abs_cte_m
+    assert 0.5 < result.mean_speed_mps < 2.0
+    assert (result.clean_rate_low, result.clean_rate_high) == pytest.approx((0.5101, 1.0), abs=1e-4)
+    starts = np.array([path[0, :2] for path in result.paths])
+    assert np.linalg.norm(starts[:, None] - starts[None], axis=-1)[~np.eye(4, dtype=bool)].min() > 1.0
+    for path in result.paths:
+        way = np.hypot(*np.diff(path[:, :2], axis=0).T).sum()
+        assert way == pytest.approx(track.length_m, rel=0.05)
+
+
+def test_a_car_that_stands_completes_nothing(track):
+    result = evaluate(lambda state: (0.0, 0.0), track, laps=2)
+    assert (result.laps_completed, result.clean_laps, result.off_tracks) == (0, 0, 0)
+    assert result.completion == pytest.approx(0.0, abs=1e-6)
+    assert result.mean_speed_mps == 0.0
+
+
+def test_a_car_that_leaves_the_track_is_put_back_and_its_lap_is_not_clean(track):
+    expert = Expert(track)
+    sent_off = np.array([True, False])
+
+    def driver(state):
+        steering, throttle = expert.act(state)
+        # The first car is driven to the right until it has left the track once.
+        sent_off[0] &= not (state.time_s[0] > 0 and np.abs(state.cte_m[0]) > 0.33)
+        return np.where(sent_off, 1.0, steering), throttle
+
+    result = evaluate(driver, track, laps=2)
+    assert result.laps_completed == 2
+    assert result.off_tracks >= 1
+    assert result.clean_laps == 1
+
+
+def test_straight_on_leaves_at_every_turn(track):
+    result = evaluate(lambda state: (0.0, 0.4), track, laps=2)
+    assert result.clean_laps == 0
+    assert result.off_tracks >= 4
+    assert result.mean_abs_dsteering == 0.0
+
+
+def test_the_same_seed_gives_the_same_figures(track):
+    first, again, other = (evaluate(Expert(track).act, track, laps=2, seed=seed) for seed in (3, 3, 4))
+    assert first.to_json() == again.to_json()
+    assert first.mean_abs_cte_m != other.mean_abs_cte_m
+
+
+def test_steering_change_is_counted_per_step(track):
+    def zigzag(state):
+        return 0.1 * (-1) ** np.round(state.time_s / 0.05), np.full(len(state.x_m), 0.0)
+
+    assert evaluate(zigzag, track, laps=1).mean_abs_dsteering == pytest.approx(0.2)
+
+
+def test_no_laps(track):
+    with pytest.raises(UsageError, match="at least 1, got 0"):
+        evaluate(Expert(track).act, track, laps=0)

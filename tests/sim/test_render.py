@@ -1,0 +1,202 @@
+"""Pictures: painted points appear where the camera's model says; contract of the looks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dingocar.errors import DingocarError, UnknownNameError
+from dingocar.registry import use_car_folder
+from dingocar.sim import Appearance, Camera, Chart, World, load_track
+from dingocar.sim.appearance import MAX_TEXELS, TEXEL_M, looks, paint, survey
+from dingocar.sim.render import Renderer
+
+BLACK_SKY = np.zeros((16, 256, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def chart() -> Chart:
+    return survey(load_track("oval"))
+
+
+def spot(chart, x_m, y_m, radius_m, colour=(255, 0, 0)):
+    """A black floor with one round spot."""
+    ground = np.zeros((*chart.shape, 3), np.uint8)
+    y = chart.y0_m + (np.arange(chart.shape[0]) + 0.5) * chart.texel_m
+    x = chart.x0_m + (np.arange(chart.shape[1]) + 0.5) * chart.texel_m
+    ground[np.hypot(x - x_m, y[:, None] - y_m) < radius_m] = colour
+    return Appearance(ground, BLACK_SKY)
+
+
+def centre_of(channel):
+    weight = channel.astype(float)
+    rows, columns = np.indices(weight.shape) + 0.5
+    return (rows * weight).sum() / weight.sum(), (columns * weight).sum() / weight.sum()
+
+
+CAMERAS = [Camera(), Camera(k1=0.0), Camera(fov_rad=1.4, k1=-0.25, k2=0.04, pitch_rad=0.5)]
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+@pytest.mark.parametrize(
+    ("ahead", "left", "yaw"),
+    [(0.7, 0.0, 0.0), (0.8, 0.3, 0.7), (0.9, -0.4, -2.0), (1.4, 0.6, 3.1), (1.2, -0.5, 1.6)],
+)
+def test_a_painted_spot_is_seen_where_the_model_says(chart, camera, ahead, left, yaw):
+    x, y = 2.0, 1.2
+    at = (
+        x + ahead * np.cos(yaw) - left * np.sin(yaw),
+        y + ahead * np.sin(yaw) + left * np.cos(yaw),
+    )
+    renderer = Renderer(camera, chart, spot(chart, *at, 0.03))
+    image = renderer.render(np.array([x]), np.array([y]), np.array([yaw]))[0]
+    row, column = centre_of(image[..., 0])
+    expected_row, expected_column = camera.project(ahead, left)
+    assert row == pytest.approx(float(expected_row), abs=0.6)
+    assert column == pytest.approx(float(expected_column), abs=0.6)
+    assert not image[..., 1:].any()
+
+
+def test_channels_are_red_green_blue(chart):
+    ground = np.full((*chart.shape, 3), (10, 20, 30), np.uint8)
+    sky = np.full((8, 64, 3), (40, 50, 60), np.uint8)
+    image = Renderer(Camera(), chart, Appearance(ground, sky)).render(*np.zeros((3, 1)))[0]
+    assert (image[0] == (40, 50, 60)).all()
+    assert (image[-1] == (10, 20, 30)).all()
+    # Above the horizon is sky, below is floor.
+    horizon = float(Camera().project(1e5, 0.0)[0])
+    seen = (image[:, 80] == (40, 50, 60)).all(axis=1)
+    assert seen.sum() == pytest.approx(horizon, abs=1.5)
+
+
+def test_a_mean_of_two_samples_never_leaves_their_range(chart):
+    rng = np.random.default_rng(0)
+    ground = rng.choice(np.array([0, 255], np.uint8), (*chart.shape, 1)).repeat(3, axis=2)
+    image = Renderer(Camera(), chart, Appearance(ground, BLACK_SKY)).render(*np.ones((3, 1)))[0]
+    assert (image[..., 0] == image[..., 1]).all()
+    assert (image[..., 1] == image[..., 2]).all()
+    assert {0, 127, 255} >= set(np.unique(image[-3:]).tolist())
+
+
+def test_far_stripes_do_not_alias(chart):
+    """A floor of fine stripes is grey far away, not black and white."""
+    ground = np.zeros((*chart.shape, 3), np.uint8)
+    ground[:, ::2] = 254
+    image = Renderer(Camera(), chart, Appearance(ground, BLACK_SKY)).render(
+        np.array([0.0]), np.array([1.3]), np.array([0.0])
+    )[0]
+    far = image[int(Camera().project(3.0, 0.0)[0]), 40:120, 0].astype(int)
+    assert np.abs(far - 127).max() <= 3
+
+
+def test_the_sky_turns_with_the_yaw(chart):
+    ground = np.zeros((*chart.shape, 3), np.uint8)
+    sky = np.zeros((8, 360, 3), np.uint8)
+    sky[:, 90] = 255  # a post in the direction of +y
+    renderer = Renderer(Camera(k1=0.0), chart, Appearance(ground, sky))
+
+    def column(yaw):
+        image = renderer.render(np.zeros(1), np.zeros(1), np.array([yaw]))[0]
+        return centre_of(image[:10, :, 0])[1]
+
+    assert column(np.pi / 2) == pytest.approx(80, abs=2)
+    assert column(np.pi / 2 + 0.3) > 95  # turned to the left: it is seen on the right
+    assert column(np.pi / 2 - 0.3 - 4 * np.pi) < 65
+
+
+def test_a_car_far_away_still_gets_a_picture(chart):
+    appearance = paint("flat", chart, np.random.default_rng(0))
+    image = Renderer(Camera(), chart, appearance).render(
+        np.array([1e6, -1e6]), np.array([1e6, -50.0]), np.array([0.0, 1e3])
+    )
+    assert image.shape == (2, 120, 160, 3)
+
+
+def test_beyond_the_border_the_border_goes_on(chart):
+    ground = np.zeros((*chart.shape, 3), np.uint8)
+    ground[:, : chart.shape[1] // 2] = 255  # the left half is white
+    renderer = Renderer(Camera(), chart, Appearance(ground, BLACK_SKY))
+    at_border = np.array([chart.x0_m]), np.array([1.3])
+    outwards = renderer.render(*at_border, np.array([np.pi]))[0]
+    assert (outwards[50:] == 255).all()
+    inwards = renderer.render(*at_border, np.array([0.0]))[0]
+    assert (inwards[-1] == 255).all()
+    far_row = int(Camera().project(5.0, 0.0)[0])
+    assert (inwards[far_row, 70:90] == 0).all()
+
+
+@pytest.mark.parametrize("pitch", [-0.5, 1.5])
+def test_cameras_that_see_only_sky_or_only_floor(chart, pitch):
+    ground = np.full((*chart.shape, 3), 255, np.uint8)
+    camera = Camera(pitch_rad=pitch, fov_rad=0.6, shape=(48, 64))
+    image = Renderer(camera, chart, Appearance(ground, BLACK_SKY)).render(*np.ones((3, 1)))
+    assert (image == (255 if pitch > 0 else 0)).all()
+
+
+def test_the_chart_knows_s_and_cte(chart):
+    rng = np.random.default_rng(3)
+    rows, columns = np.nonzero(np.isfinite(chart.cte_m))
+    pick = rng.choice(len(rows), 500)
+    rows, columns = rows[pick], columns[pick]
+    x = chart.x0_m + (columns + 0.5) * chart.texel_m
+    y = chart.y0_m + (rows + 0.5) * chart.texel_m
+    s, cte, _ = chart.track.locate(x, y)
+    assert chart.cte_m[rows, columns] == pytest.approx(cte, abs=1e-4)
+    assert chart.track.wrap_s(chart.s_m[rows, columns] - s) == pytest.approx(0, abs=1e-3)
+    assert chart.half_width_m[rows, columns] == pytest.approx(0.35, abs=1e-6)
+    assert chart.texel_m == TEXEL_M
+
+
+def test_large_tracks_get_larger_texels():
+    oval = load_track("oval")
+    large = type(oval)("large", oval.centre * 12, oval.left * 12, oval.right * 12)
+    chart = survey(large)
+    assert chart.texel_m > TEXEL_M
+    assert chart.shape[0] * chart.shape[1] <= MAX_TEXELS * 1.01
+    image = Renderer(Camera(), chart, spot(chart, 30, 0, 1))
+    assert image._atlas.nbytes < 64e6
+
+
+@pytest.mark.parametrize("look", looks.names())
+def test_every_look_paints_a_world(look):
+    """The contract of a look file."""
+    chart = survey(load_track("circuit"))
+    one, same = (paint(look, chart, np.random.default_rng(5)) for _ in range(2))
+    assert one.ground.tobytes() == same.ground.tobytes()
+    assert one.sky.tobytes() == same.sky.tobytes()
+    world = World("circuit", look=look, n=2)
+    state = world.reset(start_s_m=[0.0, 9.0])
+    assert state.image.dtype == np.uint8
+    assert state.image.shape == (2, 120, 160, 3)
+    assert (state.image[0] != state.image[1]).any()
+    assert state.image.std() > 10
+
+
+def test_flat_shows_white_edges_and_a_yellow_middle():
+    world = World("circuit")
+    image = world.reset(start_s_m=0.0).image[0].astype(int)
+    bright = image.min(axis=2) > 180
+    yellow = (image[..., 0] > 150) & (image[..., 2] < 100)
+    row = int(world.camera.project(0.9, 0.0)[0])
+    left, right = np.flatnonzero(bright[row, :80]), np.flatnonzero(bright[row, 80:]) + 80
+    expected = [float(world.camera.project(0.9, side)[1]) for side in (0.325, -0.325)]
+    assert [left.mean() + 0.5, right.mean() + 0.5] == pytest.approx(expected, abs=1.5)
+    assert yellow[50:, 70:90].sum() > 20
+    assert not yellow[:, :60].any()
+
+
+def test_unknown_look():
+    with pytest.raises(UnknownNameError, match="did you mean 'flat'"):
+        World("oval", look="flatt")
+
+
+def test_a_broken_look_is_named(tmp_path):
+    folder = tmp_path / "looks"
+    folder.mkdir()
+    (folder / "broken.py").write_text("def paint(chart, rng):\n    return 3\n")
+    use_car_folder(tmp_path)
+    try:
+        with pytest.raises(DingocarError, match="look broken: paint"):
+            World("oval", look="broken").render()
+    finally:
+        use_car_folder(None)

@@ -1,0 +1,416 @@
+"""The loop: Donkeycar's API, the schedule, the wiring check, and the stop whatever happens."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from dingocar.errors import PartError, WiringError
+from dingocar.supervision import FreshnessWatch, HangGuard
+from dingocar.vehicle import Vehicle
+from tests.fakes.actuator import RecordingActuator
+from tests.fakes.clock import FakeClock
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Constant:
+    def __init__(self, *values):
+        self.values = values
+
+    def run(self):
+        return self.values if len(self.values) > 1 else self.values[0]
+
+
+class Call:
+    """Runs a function: `Call(f)` is the part, `f` does the work."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def run(self, *inputs):
+        return self.function(*inputs)
+
+
+def driving(log=None):
+    """A vehicle whose actuator is told (0.3, 0.8) in every loop."""
+    vehicle = Vehicle(clock=FakeClock())
+    actuator = RecordingActuator(log)
+    vehicle.add(Constant(0.3, 0.8), outputs=["steering", "throttle"])
+    vehicle.add(actuator, inputs=["steering", "throttle"])
+    return vehicle, actuator
+
+
+class TestLoop:
+    def test_passes_values_in_order_of_addition(self):
+        vehicle = Vehicle(clock=FakeClock())
+        seen = []
+        vehicle.add(Constant(1, 2), outputs=["a", "b"])
+        vehicle.add(Call(lambda a, b: a + b), inputs=["a", "b"], outputs=["sum"])
+        vehicle.add(Call(seen.append), inputs=["sum"])
+        report = vehicle.start(rate_hz=20, max_loop_count=3)
+        assert seen == [3, 3, 3]
+        assert (report.loops, report.reason) == (3, "max_loop_count")
+        assert vehicle.mem["sum"] == 3
+
+    def test_none_keeps_the_channel_as_it_is(self):
+        vehicle = Vehicle(clock=FakeClock())
+        vehicle.mem["a"] = 7
+        vehicle.add(Call(lambda: None), outputs=["a"])
+        vehicle.start(max_loop_count=1)
+        assert vehicle.mem["a"] == 7
+
+    def test_an_array_goes_to_one_channel_whole(self):
+        vehicle = Vehicle(clock=FakeClock())
+        vehicle.add(Constant([1, 2, 3]), outputs=["list"])
+        vehicle.start(max_loop_count=1)
+        assert vehicle.mem["list"] == [1, 2, 3]
+
+    def test_run_condition(self):
+        vehicle, runs = Vehicle(clock=FakeClock()), []
+        turns = iter([True, False, True])
+        vehicle.add(Call(lambda: next(turns)), outputs=["on"])
+        vehicle.add(Call(lambda: runs.append(1)), run_condition="on")
+        vehicle.start(max_loop_count=3)
+        assert len(runs) == 2
+
+    def test_removed_part_is_not_run(self):
+        vehicle, actuator = driving()
+        vehicle.remove(actuator)
+        vehicle.start(max_loop_count=1)
+        assert actuator.log == []
+
+    def test_stop_from_a_part_ends_after_this_loop(self):
+        vehicle = Vehicle(clock=FakeClock())
+        vehicle.add(Call(lambda: vehicle.stop("enough")))
+        report = vehicle.start(rate_hz=20)
+        assert (report.loops, report.reason) == (1, "enough")
+
+    def test_can_be_started_again(self):
+        vehicle, _ = driving()
+        vehicle.start(max_loop_count=1)
+        assert vehicle.start(max_loop_count=2).loops == 2
+
+    def test_timings_per_part_and_numbered_names(self):
+        vehicle = Vehicle(clock=FakeClock())
+        for _ in range(2):
+            vehicle.add(Constant(1), outputs=["a"])
+        timings = vehicle.start(max_loop_count=5).timings
+        assert [(t.name, t.count) for t in timings] == [("Constant", 5), ("Constant#2", 5)]
+
+
+class TestSchedule:
+    def test_is_absolute(self):
+        """Time spent in parts, and late wake-ups, do not add up."""
+        clock = FakeClock()
+        vehicle = Vehicle(clock=clock)
+
+        def work():
+            clock.time_s += 0.004
+
+        vehicle.add(Call(work))
+        report = vehicle.start(rate_hz=100, max_loop_count=1000)
+        assert report.seconds == pytest.approx(10.0)
+        assert report.rate_hz == pytest.approx(100.0)
+        assert report.overruns == 0
+
+    def test_a_long_loop_is_counted_and_not_made_up_for_in_a_burst(self):
+        clock = FakeClock()
+        vehicle = Vehicle(clock=clock, max_loop_s=1000)
+        durations = iter([0.35, 0.0, 0.0, 0.0])
+
+        def work():
+            clock.time_s += next(durations)
+
+        vehicle.add(Call(work))
+        report = vehicle.start(rate_hz=10, max_loop_count=4)
+        assert report.overruns == 2
+        assert [round(wait, 3) for wait in clock.waits] == [-0.05, 0.05, 0.1, 0.1]
+
+    @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
+    def test_refuses_a_rate_that_is_none(self, rate):
+        vehicle, _ = driving()
+        with pytest.raises(WiringError, match="rate_hz must be positive"):
+            vehicle.start(rate_hz=rate, max_loop_count=1)
+
+
+class TestWiring:
+    def test_a_channel_nobody_writes(self):
+        vehicle = Vehicle()
+        vehicle.add(Constant(1), outputs=["user/angle"])
+        vehicle.add(RecordingActuator(), inputs=["user/angel", "throttle"])
+        with pytest.raises(WiringError) as caught:
+            vehicle.start(max_loop_count=1)
+        assert "RecordingActuator reads 'user/angel', which no part writes" in str(caught.value)
+        assert "did you mean 'user/angle'?" in str(caught.value)
+        assert "'throttle'" in str(caught.value)
+
+    def test_a_run_condition_nobody_writes(self):
+        vehicle = Vehicle()
+        vehicle.add(Constant(1), run_condition="recording")
+        with pytest.raises(WiringError, match="'recording'"):
+            vehicle.start(max_loop_count=1)
+
+    def test_a_value_put_into_memory_counts_as_written(self):
+        vehicle = Vehicle(clock=FakeClock())
+        vehicle.mem["user/mode"] = "local"
+        vehicle.add(Call(lambda mode: None), inputs=["user/mode"])
+        vehicle.start(max_loop_count=1)
+
+    @pytest.mark.parametrize(
+        "part, arguments, message",
+        [
+            (object(), {}, "needs run()"),
+            (Constant(1), {"threaded": True}, "needs run_threaded and update()"),
+            (Constant(1), {"outputs": "angle"}, r"must be a list, got 'angle'; write \['angle'\]"),
+            (Constant(1), {"inputs": [3]}, "must be channel names, got 3"),
+            (Constant(1), {"max_age_s": 1.0}, "for threaded parts only"),
+            (Constant(1), {"inputs": ["a", "b"], "neutral": [0.0]}, "neutral needs 2 values"),
+        ],
+    )
+    def test_parts_that_do_not_fit(self, part, arguments, message):
+        with pytest.raises(WiringError, match=message.replace("()", r"\(\)")):
+            Vehicle().add(part, **arguments)
+
+    def test_a_vehicle_without_parts(self):
+        with pytest.raises(WiringError, match="no parts"):
+            Vehicle().start()
+
+    def test_wrong_number_of_outputs_names_the_part(self):
+        vehicle = Vehicle(clock=FakeClock())
+        vehicle.add(Constant(1, 2), outputs=["a", "b", "c"])
+        with pytest.raises(PartError, match="Constant failed in run: ValueError: expected 3 values"):
+            vehicle.start(max_loop_count=1)
+
+
+class TestStop:
+    """Neutral first, then shutdown in reverse order, whatever ended the drive."""
+
+    def add_log_parts(self, vehicle, log):
+        class Camera:
+            def run(self):
+                return None
+
+            def shutdown(self):
+                log.append(("shutdown", "camera"))
+
+        vehicle.add(Camera())
+
+    def test_after_the_last_loop(self):
+        log = []
+        vehicle, _ = driving(log)
+        self.add_log_parts(vehicle, log)
+        vehicle.start(max_loop_count=1)
+        assert log == [("run", 0.3, 0.8), ("neutral",), ("shutdown", "camera"), ("shutdown", "actuator")]
+
+    def test_when_a_part_raises(self):
+        log = []
+        vehicle, actuator = driving(log)
+        self.add_log_parts(vehicle, log)
+        vehicle.add(Call(lambda: 1 / 0))
+        with pytest.raises(PartError, match="part Call failed in run: ZeroDivisionError") as caught:
+            vehicle.start(max_loop_count=5)
+        assert (caught.value.part, caught.value.phase, caught.value.exit_code) == ("Call", "run", 1)
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
+        assert log[1:] == [("neutral",), ("shutdown", "camera"), ("shutdown", "actuator")]
+        assert actuator.throttle == 0.0
+
+    def test_when_a_part_exits_the_process(self):
+        vehicle, actuator = driving()
+        vehicle.add(Call(lambda: sys.exit(3)))
+        with pytest.raises(SystemExit):
+            vehicle.start(max_loop_count=5)
+        assert actuator.throttle == 0.0
+
+    def test_when_neutral_and_shutdown_of_others_fail_too(self):
+        class Stubborn(RecordingActuator):
+            def neutral(self):
+                raise OSError("bus error")
+
+            def shutdown(self):
+                raise AttributeError("no such thing")
+
+        vehicle = Vehicle(clock=FakeClock())
+        vehicle.mem["s"] = vehicle.mem["t"] = 0.5
+        log = []
+        vehicle.add(RecordingActuator(log), inputs=["s", "t"])
+        vehicle.add(Stubborn(), inputs=["s", "t"])
+        with pytest.raises(PartError, match="Stubborn failed in neutral: OSError: bus error"):
+            vehicle.start(max_loop_count=1)
+        assert log[-2:] == [("neutral",), ("shutdown", "actuator")]
+
+    def test_an_error_in_shutdown_alone_is_raised(self):
+        class Sloppy(RecordingActuator):
+            def shutdown(self):
+                raise AttributeError("no such thing")
+
+        vehicle = Vehicle(clock=FakeClock())
+        vehicle.mem["s"] = vehicle.mem["t"] = 0.5
+        vehicle.add(Sloppy(), inputs=["s", "t"])
+        with pytest.raises(PartError, match="Sloppy failed in shutdown"):
+            vehicle.start(max_loop_count=1)
+
+    def test_an_actuator_without_neutral_is_run_with_its_neutral_inputs(self):
+        calls = []
+        vehicle = Vehicle(clock=FakeClock())
+        vehicle.mem["throttle"] = 0.8
+        vehicle.add(Call(calls.append), inputs=["throttle"], neutral=[0.0])
+        vehicle.add(Call(lambda: 1 / 0))
+        with pytest.raises(PartError):
+            vehicle.start()
+        assert calls == [0.8, 0.0]
+
+
+class Producer:
+    """A threaded part that hands out what it is told to, and whose thread does what it is told to."""
+
+    def __init__(self, update=None):
+        self.value, self.running = object(), threading.Event()
+        self.over = threading.Event()
+        self._update = update
+
+    def update(self):
+        self.running.set()
+        if self._update is not None:
+            self._update()
+        self.over.wait()
+
+    def run_threaded(self):
+        return self.value
+
+    def shutdown(self):
+        self.over.set()
+
+
+class TestThreads:
+    def test_a_dead_thread_stops_the_car(self):
+        def die():
+            raise OSError("camera unplugged")
+
+        vehicle, actuator = driving()
+        vehicle.add(Producer(die), outputs=["image"], threaded=True)
+        with pytest.raises(PartError, match="Producer failed in thread: OSError: camera unplugged"):
+            vehicle.start(rate_hz=None)
+        assert actuator.throttle == 0.0
+
+    def test_a_stalled_producer_stops_the_car(self):
+        clock = FakeClock()
+        vehicle = Vehicle(clock=clock)
+        actuator, producer = RecordingActuator(), Producer()
+        vehicle.mem["s"] = vehicle.mem["t"] = 0.5
+        vehicle.add(producer, outputs=["image"], threaded=True, max_age_s=0.5)
+        vehicle.add(actuator, inputs=["s", "t"])
+        with pytest.raises(PartError, match=r"Producer failed in stalled: nothing new for more than 0\.5 s"):
+            vehicle.start(rate_hz=20, max_loop_count=1000)
+        assert actuator.throttle == 0.0
+        runs = sum(entry[0] == "run" for entry in actuator.log)
+        assert 10 <= runs <= 12
+
+    def test_a_producer_that_goes_on_is_left_alone(self):
+        class Fresh(Producer):
+            def run_threaded(self):
+                return object()
+
+        vehicle = Vehicle(clock=FakeClock())
+        vehicle.add(Fresh(), outputs=["image"], threaded=True, max_age_s=0.1)
+        assert vehicle.start(rate_hz=20, max_loop_count=200).loops == 200
+
+    def test_a_counter_tells_fresh_from_same(self):
+        entry = Vehicle()
+        part = Producer()
+        part.produced = 1
+        entry.add(part, outputs=["a"], threaded=True, max_age_s=0.2)
+        watch = FreshnessWatch(entry.parts[0], 0.0)
+        watch.saw(0.0, 0.0)
+        watch.saw(0.0, 0.15)
+        part.produced = 2
+        watch.saw(0.0, 0.3)
+        watch.saw(0.0, 0.45)
+        with pytest.raises(PartError):
+            watch.saw(0.0, 0.55)
+
+    def test_threads_have_ended_when_start_returns(self):
+        vehicle = Vehicle(clock=FakeClock())
+        before = threading.active_count()
+        vehicle.add(Producer(), outputs=["image"], threaded=True)
+        vehicle.start(max_loop_count=2)
+        alive = [t.name for t in threading.enumerate() if t.name.startswith("part ")]
+        assert alive == []
+        assert threading.active_count() <= before + 1  # the hang guard may still be closing
+
+
+class TestHang:
+    def test_guard_brings_the_car_to_neutral_once(self):
+        clock, calls = FakeClock(), []
+        guard = HangGuard(1.0, clock, lambda: calls.append(1))
+        guard.beat(clock.now_s())
+        clock.time_s += 0.9
+        assert not guard.check()
+        clock.time_s += 0.2
+        assert guard.check()
+        assert guard.check()
+        assert calls == [1]
+
+    def test_a_hung_part_cannot_keep_the_throttle_on(self):
+        """Real threads and time: the part hangs until the guard has brought the actuator to rest."""
+        vehicle = Vehicle(max_loop_s=0.1)
+        actuator = RecordingActuator()
+        vehicle.add(Constant(0.3, 0.8), outputs=["steering", "throttle"])
+        vehicle.add(actuator, inputs=["steering", "throttle"])
+        vehicle.add(Call(lambda: actuator.at_rest.wait(30)))
+        with pytest.raises(PartError, match="Call failed in stalled"):
+            vehicle.start(rate_hz=20)
+        assert actuator.throttle == 0.0
+
+
+SCRIPT = """
+import sys
+from dingocar.errors import PartError
+from dingocar.vehicle import Vehicle
+class Actuator:
+    def run(self, throttle):
+        print("run", throttle, flush=True)
+    def neutral(self):
+        print("neutral", flush=True)
+    def shutdown(self):
+        print("shutdown", flush=True)
+class Swallower:
+    def run(self):
+        try:
+            import time; time.sleep(0.01)
+        except BaseException:
+            pass
+vehicle = Vehicle()
+vehicle.mem["throttle"] = 0.8
+vehicle.add(Actuator(), inputs=["throttle"])
+{extra}
+report = vehicle.start(rate_hz=50)
+print(report.reason, report.signal, flush=True)
+sys.exit(128 + report.signal)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("extra", ["", "vehicle.add(Swallower())"])
+def test_a_stop_signal_brings_neutral_first(name, extra):
+    number = getattr(signal, name)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT.replace("{extra}", extra)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout.readline() == "run 0.8\n"
+    sent = time.monotonic()
+    process.send_signal(number)
+    lines = process.communicate(timeout=20)[0].split("\n")
+    after = lines[lines.index("neutral") :]
+    assert after == ["neutral", "shutdown", f"{name} {int(number)}", ""]
+    assert process.returncode == 128 + number
+    assert time.monotonic() - sent < 10

@@ -1,0 +1,490 @@
+import errno
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dingocar.errors import ImageError, TubError
+from dingocar.tub import TubWriter, encode, open_tub, writer
+from dingocar.tub import format as fmt
+from tests.tub.helpers import (
+    KEYS,
+    TYPES,
+    edit_catalog,
+    edit_tail,
+    files,
+    make_legacy,
+    make_tub,
+    picture,
+    record,
+)
+
+NOON = 1600000000.0  # 2020-09-13 12:26:40 UTC
+
+
+def test_golden_bytes(tmp_path):
+    """The files as the documentation of Donkeycar 5.3.0's format gives them, byte for byte."""
+    with TubWriter(tmp_path, KEYS, TYPES, {"location": "garage"}, clock=lambda: NOON) as tub:
+        tub.write(dict(zip(KEYS, [picture(0), np.float32(0), 0.3, "user"], strict=True)))
+        tub.write({"user/angle": -0.5, "user/mode": "local_angle", "unknown": 1, KEYS[2]: None})
+        tub.erase_last(1)
+    day = time.strftime("%y-%m-%d", time.localtime(NOON))
+    lines = [
+        '{"_index": 0, "_session_id": "' + day + '_0", "_timestamp_ms": 1600000000000, '
+        '"cam/image_array": "0_cam_image_array_.jpg", "user/angle": 0.0, "user/mode": "user", '
+        '"user/throttle": 0.3}\n',
+        '{"_index": 1, "_session_id": "' + day + '_0", "_timestamp_ms": 1600000000000, '
+        '"user/angle": -0.5, "user/mode": "local_angle"}\n',
+    ]
+    lengths = ", ".join(str(len(line)) for line in lines)
+    assert (tmp_path / "catalog_0.catalog").read_text() == "".join(lines)
+    assert (tmp_path / "catalog_0.catalog_manifest").read_text() == (
+        '{"created_at": 1600000000.0, "line_lengths": [' + lengths + "], "
+        '"path": "catalog_0.catalog_manifest", "start_index": 0}\n'
+    )
+    assert (tmp_path / "manifest.json").read_text() == (
+        '["cam/image_array", "user/angle", "user/throttle", "user/mode"]\n'
+        '["image_array", "float", "float", "str"]\n'
+        '{"location": "garage"}\n'
+        '{"created_at": 1600000000.0, "sessions": {"all_full_ids": ["' + day + '_0"], '
+        '"last_id": 0, "last_full_id": "' + day + '_0"}}\n'
+        '{"paths": ["catalog_0.catalog"], "current_index": 2, "max_len": 1000, '
+        '"deleted_indexes": [1]}\n'
+    )
+    expected = io.BytesIO()
+    Image.fromarray(picture(0)).save(expected, format="jpeg")
+    assert (tmp_path / "images" / "0_cam_image_array_.jpg").read_bytes() == expected.getvalue()
+    assert len(files(tmp_path)) == 4  # nothing else, no temporary file left
+
+
+def test_every_type_comes_back(tmp_path):
+    depth = np.arange(12, dtype=np.uint16).reshape(3, 4) * 5000
+    values = {
+        "f": ("float", np.float32(0.5), 0.5),
+        "s": ("str", "hé", "hé"),
+        "i": ("int", np.int64(7), 7),
+        "b": ("boolean", np.bool_(True), True),
+        "n": ("nparray", np.array([[1.5, 2.5]]), [[1.5, 2.5]]),
+        "l": ("list", (1, np.float64(2.5)), [1, 2.5]),
+        "v": ("vector", [0.25], [0.25]),
+    }
+    keys, types = [*values, "d/e"], [kind for kind, _, _ in values.values()] + ["gray16_array"]
+    with TubWriter(tmp_path, keys, types) as tub:
+        tub.write({key: value for key, (_, value, _) in values.items()} | {"d/e": depth})
+    (only,) = open_tub(tmp_path)
+    assert {key: only.fields[key] for key in values} == {key: v[2] for key, v in values.items()}
+    assert only.fields["d/e"] == "0_d_e_.png"
+    np.testing.assert_array_equal(only.depth("d/e"), depth)
+    assert only.depth("d/e").dtype == np.uint16
+
+
+def test_rollover_and_next_session(tmp_path):
+    make_tub(tmp_path, 20, max_records_per_catalog=10)
+    make_tub(tmp_path, 5, first=20)
+    tub = open_tub(tmp_path)
+    assert [item.index for item in tub] == list(range(25)) and not tub.problems
+    assert [len((tmp_path / f"catalog_{n}.catalog").read_bytes().splitlines()) for n in range(3)] == [
+        10,
+        10,
+        5,
+    ]
+    assert [name.rpartition("_")[2] for name in tub.sessions] == ["0", "1"]
+    assert tub[20].session_id == tub.sessions[1]
+    meta = json.loads((tmp_path / "catalog_2.catalog_manifest").read_text())
+    assert meta["start_index"] == 20 and len(meta["line_lengths"]) == 5
+
+
+def test_a_session_without_records_takes_no_id(tmp_path):
+    for _ in range(2):
+        make_tub(tmp_path, 0)
+    assert open_tub(tmp_path).sessions == []
+
+
+@pytest.mark.parametrize(
+    ("inputs", "types", "options"),
+    [
+        (["a"], ["float", "str"], {}),
+        (["a"], ["floats"], {}),
+        (["a", "a"], ["float", "str"], {}),
+        (["_index"], ["int"], {}),
+        (["a/b", "a_b"], ["image_array", "image_array"], {}),
+        (["a\\b"], ["image_array"], {}),
+        (["a"], ["float"], {"metadata": {"domain": "moon"}}),
+        (["a"], ["float"], {"metadata": {"x": object()}}),
+        (["a"], ["float"], {"on_full": "explode"}),
+        (["a"], ["float"], {"rate_hz": 0}),
+        ([], [], {}),
+    ],
+)
+def test_wrong_arguments(tmp_path, inputs, types, options):
+    with pytest.raises(TubError):
+        TubWriter(tmp_path / "tub", inputs, types, **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("float", float("nan")),
+        ("float", "left"),
+        ("int", "x"),
+        ("nparray", np.array([np.inf])),
+        ("list", 3),
+        ("list", [object()]),
+        ("gray16_array", np.zeros((2, 2), np.uint8)),
+    ],
+)
+def test_wrong_value_names_the_channel_and_takes_no_index(tmp_path, kind, value):
+    with TubWriter(tmp_path, ["my/channel"], [kind]) as tub:
+        with pytest.raises(TubError, match="my/channel"):
+            tub.write({"my/channel": value})
+        assert tub.write({}) == 0
+    assert len(open_tub(tmp_path)) == 1
+
+
+def test_wrong_picture(tmp_path):
+    with (
+        TubWriter(tmp_path, KEYS, TYPES) as tub,
+        pytest.raises(ImageError, match="cam/image_array"),
+    ):
+        tub.write({KEYS[0]: np.zeros((4, 4))})
+
+
+def test_other_inputs_or_domain_on_the_same_tub(tmp_path):
+    make_tub(tmp_path, 1, metadata={"domain": "sim"})
+    with pytest.raises(TubError, match="record to another folder"):
+        TubWriter(tmp_path, ["user/angle"], ["float"])
+    with pytest.raises(TubError, match="'sim'"):
+        TubWriter(tmp_path, KEYS, TYPES, {"domain": "real"})
+    with TubWriter(tmp_path) as tub:  # none given: those that are there
+        assert tub.inputs == KEYS
+    assert open_tub(tmp_path).domain == "sim"
+
+
+def test_v1_tub_is_not_added_to(tmp_path):
+    with pytest.raises(TubError, match="v1"):
+        TubWriter(make_legacy(tmp_path), KEYS, TYPES)
+
+
+def test_second_writer_is_refused_until_the_first_is_gone(tmp_path):
+    first = TubWriter(tmp_path, KEYS, TYPES)
+    with pytest.raises(TubError, match="somebody else is writing"):
+        TubWriter(tmp_path, KEYS, TYPES)
+    first.write(record(0))
+    first.flush()
+    with pytest.raises(TubError, match="somebody else is writing"):
+        open_tub(tmp_path).delete(0)
+    first.close()
+    TubWriter(tmp_path, KEYS, TYPES).close()
+    with pytest.raises(TubError, match="closed"):
+        first.write(record(1))
+    first.close()
+
+
+class Gate:
+    """Holds the writer's thread at its next picture until it is opened."""
+
+    def __init__(self, monkeypatch):
+        self.reached, self.open = threading.Event(), threading.Event()
+        real = writer.write_picture
+
+        def slow(*arguments):
+            self.reached.set()
+            assert self.open.wait(20)
+            real(*arguments)
+
+        monkeypatch.setattr(writer, "write_picture", slow)
+
+
+def test_slow_disk_drops_and_counts(tmp_path, monkeypatch, caplog):
+    gate = Gate(monkeypatch)
+    with TubWriter(tmp_path, KEYS, TYPES, max_queue_s=0.5, rate_hz=20) as tub:
+        assert tub.write(record(0)) == 0
+        assert gate.reached.wait(20)
+        assert [tub.write(record(index)) for index in range(1, 13)] == [*range(1, 11), None, None]
+        assert tub.dropped == 2
+        gate.open.set()
+        tub.flush()
+        assert tub.write(record(11)) == 11  # a dropped record takes no index
+    assert "dropping" in caplog.text and "2 of 14 records were dropped" in caplog.text
+    assert len(open_tub(tmp_path)) == tub.written == 12
+
+
+def test_slow_disk_makes_an_offline_recording_wait(tmp_path, monkeypatch):
+    gate = Gate(monkeypatch)
+    with TubWriter(tmp_path, KEYS, TYPES, rate_hz=4, on_full="wait") as tub:
+        done = threading.Thread(target=lambda: [tub.write(record(index)) for index in range(20)])
+        done.start()
+        assert gate.reached.wait(20) and tub.written == 0
+        gate.open.set()
+        done.join(20)
+    assert tub.written == len(open_tub(tmp_path)) == 20 and tub.dropped == 0
+
+
+def test_the_camera_may_reuse_its_array(tmp_path, monkeypatch):
+    gate = Gate(monkeypatch)
+    image = np.zeros((12, 16, 3), np.uint8)
+    with TubWriter(tmp_path, KEYS, TYPES) as tub:
+        tub.write({KEYS[0]: image})
+        image[:] = 255
+        gate.open.set()
+    assert open_tub(tmp_path)[0].image().max() == 0
+
+
+def test_full_disk_surfaces_and_lists_no_half_record(tmp_path, monkeypatch):
+    tub = TubWriter(tmp_path, KEYS, TYPES, on_full="wait")
+    for index in range(3):
+        tub.write(record(index))
+    tub.flush()
+    real = os.write
+
+    def full(descriptor, raw):
+        return real(descriptor, raw[: len(raw) // 2])
+
+    monkeypatch.setattr(encode.os, "write", full)
+    with pytest.raises(TubError, match=os.strerror(errno.ENOSPC)):
+        for index in range(3, 60):
+            tub.write(record(index))
+    monkeypatch.undo()
+    with pytest.raises(TubError, match="No space"):
+        tub.flush()
+    with pytest.raises(TubError, match="lost"):
+        tub.close()
+    assert tub.dropped > 0
+    assert [item.index for item in open_tub(tmp_path)] == [0, 1, 2]
+    assert len(list((tmp_path / "images").iterdir())) == 3
+    make_tub(tmp_path, 2, first=3)
+    assert [item.index for item in open_tub(tmp_path)] == [0, 1, 2, 3, 4]
+
+
+def test_full_disk_at_the_catalog_takes_the_half_line_back(tmp_path, monkeypatch):
+    tub = TubWriter(tmp_path, ["user/angle"], ["float"], on_full="wait")
+    tub.write({"user/angle": 0.5})
+    tub.flush()
+    real = os.write
+    monkeypatch.setattr(encode.os, "write", lambda fd, raw: real(fd, raw[: len(raw) // 2]))
+    tub.write({"user/angle": 0.7})
+    with pytest.raises(TubError):
+        tub.flush()
+    monkeypatch.undo()
+    with pytest.raises(TubError):
+        tub.close()
+    tub = open_tub(tmp_path)
+    assert len(tub) == 1 and not tub.problems
+    assert (tmp_path / "catalog_0.catalog").read_bytes().endswith(b"\n")
+
+
+def test_error_inside_a_with_block_is_not_hidden(tmp_path, monkeypatch, caplog):
+    def broken(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(writer, "write_picture", broken)
+    with pytest.raises(KeyError), TubWriter(tmp_path, KEYS, TYPES) as tub:
+        tub.write(record(0))
+        raise KeyError
+    assert "Input/output error" in caplog.text
+
+
+def test_unwritable_path(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TubError, match="cannot be written"):
+        TubWriter(tmp_path / "file", KEYS, TYPES)
+
+
+def test_a_link_in_the_tub_is_not_written_through(tmp_path):
+    make_tub(tmp_path / "tub", 1)
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / "tub" / "images" / "1_cam_image_array_.jpg").symlink_to(victim)
+    tub = TubWriter(tmp_path / "tub")
+    tub.write(record(1))
+    with pytest.raises(TubError):
+        tub.close()
+    assert victim.read_text() == "mine"
+
+
+def test_erase_last(tmp_path):
+    make_tub(tmp_path, 10)
+    with TubWriter(tmp_path) as tub:
+        tub.write(record(10))
+        assert tub.erase_last(3) == [8, 9, 10]
+        assert tub.erase_last(2) == [6, 7]  # counts live records only
+        tub.write(record(11))
+        tub.flush()
+        assert [item.index for item in open_tub(tmp_path)] == [*range(6), 11]
+        assert tub.erase_last(99) == [*range(6), 11]
+    assert len(open_tub(tmp_path)) == 0
+
+
+def test_program_end_without_close(tmp_path):
+    code = (
+        "import sys; from dingocar.tub import TubWriter\n"
+        "tub = TubWriter(sys.argv[1], ['user/angle'], ['float'])\n"
+        "for n in range(5): tub.write({'user/angle': n})\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=root, capture_output=True)
+    tub = open_tub(tmp_path)
+    assert len(tub) == 5 and len(tub.sessions) == 1
+    assert '"current_index": 5' in (tmp_path / "manifest.json").read_text()
+
+
+def test_manifest_is_not_rewritten_per_record_but_soon(tmp_path, monkeypatch):
+    saves = []
+    real = writer.fmt.replace_file
+    monkeypatch.setattr(
+        writer.fmt, "replace_file", lambda path, *a, **k: (saves.append(path.name), real(path, *a, **k))
+    )
+    with TubWriter(tmp_path, ["a"], ["float"], on_full="wait") as tub:
+        saves.clear()
+        for _ in range(200):
+            tub.write({"a": 1})
+        tub.flush()
+        assert saves.count("manifest.json") <= 3
+    saves.clear()
+    monkeypatch.setattr(writer, "MANIFEST_PERIOD_S", 0.0)
+    with TubWriter(tmp_path, ["a"], ["float"], on_full="wait") as tub:
+        saves.clear()
+        for _ in range(20):
+            tub.write({"a": 1})
+        tub.flush()
+        assert saves.count("manifest.json") >= 20
+
+
+# What the next writer does with what a crash left.
+
+
+def resume(folder, count=2):
+    with TubWriter(folder, KEYS, TYPES, on_full="wait") as tub:
+        indexes = [tub.write(record(index)) for index in range(count)]
+    return indexes
+
+
+def test_resume_after_a_stale_manifest(tmp_path):
+    """The kill came after 4 more records than the manifest knows, and left an orphan picture."""
+    make_tub(tmp_path, 10)
+    session = open_tub(tmp_path)[0].session_id
+    manifest = (tmp_path / "manifest.json").read_text().splitlines()
+    manifest[3] = '{"created_at": 1.0}'  # no session noted
+    (tmp_path / "manifest.json").write_text("\n".join(manifest) + "\n")
+    edit_tail(tmp_path, current_index=6)
+    (tmp_path / "images" / "10_cam_image_array_.jpg").write_bytes(b"half a pict")
+    assert len(open_tub(tmp_path)) == 10
+    assert resume(tmp_path) == [10, 11]
+    tub = open_tub(tmp_path)
+    assert not tub.problems and tub[10].image().shape == (12, 16, 3)
+    assert tub[10].session_id != session
+    meta = json.loads((tmp_path / "catalog_0.catalog_manifest").read_text())
+    lines = (tmp_path / "catalog_0.catalog").read_bytes().splitlines(keepends=True)
+    assert meta["line_lengths"] == [len(line) for line in lines]
+
+
+@pytest.mark.parametrize("tail", [b'{"_index": 10, "cam', b'{"_index": 10', b"\0\0\0\0"])
+def test_resume_after_a_cut_off_line(tmp_path, tail):
+    make_tub(tmp_path, 10)
+    edit_catalog(tmp_path, lambda lines: [*lines, tail])
+    assert resume(tmp_path) == [10, 11]
+    tub = open_tub(tmp_path)
+    assert len(tub) == 12 and not tub.problems
+
+
+def test_resume_after_a_whole_line_without_its_newline(tmp_path):
+    make_tub(tmp_path, 10)
+    edit_catalog(tmp_path, lambda lines: [*lines[:-1], lines[-1].rstrip(b"\n")])
+    assert resume(tmp_path) == [10, 11] and len(open_tub(tmp_path)) == 12
+
+
+def test_resume_after_a_kill_in_a_rollover(tmp_path):
+    make_tub(tmp_path, 25, max_records_per_catalog=10)
+    edit_tail(tmp_path, paths=["catalog_0.catalog", "catalog_1.catalog"], current_index=19)
+    (tmp_path / "catalog_2.catalog_manifest").unlink()
+    assert len(open_tub(tmp_path)) == 25
+    assert resume(tmp_path) == [25, 26]
+    tub = open_tub(tmp_path)
+    assert len(tub) == 27 and not tub.problems
+
+
+def test_resume_after_an_empty_new_catalog(tmp_path):
+    make_tub(tmp_path, 20, max_records_per_catalog=10)
+    (tmp_path / "catalog_2.catalog").write_bytes(b"")
+    assert not open_tub(tmp_path).problems
+    assert resume(tmp_path) == [20, 21]
+    assert open_tub(tmp_path).problems == [] and not (tmp_path / "catalog_3.catalog").exists()
+
+
+def test_resume_forgets_deletions_of_records_that_never_came(tmp_path):
+    make_tub(tmp_path, 10)
+    edit_tail(tmp_path, deleted_indexes=[3, 10, 11])
+    assert resume(tmp_path) == [10, 11]
+    assert open_tub(tmp_path).deleted_indexes == {3}
+
+
+def test_resume_after_lost_lines_fills_the_gap(tmp_path):
+    """A power cut took lines that the manifest had counted: no index is used again."""
+    make_tub(tmp_path, 10)
+    edit_catalog(tmp_path, lambda lines: lines[:7])
+    assert resume(tmp_path) == [10, 11]
+    tub = open_tub(tmp_path)
+    assert [item.index for item in tub] == [*range(7), 10, 11] and not tub.problems
+    lines = (tmp_path / "catalog_0.catalog").read_text().splitlines()
+    assert [json.loads(line)["_index"] for line in lines] == list(range(12))
+    assert tub.deleted_indexes == {7, 8, 9}
+
+
+@pytest.mark.parametrize("keep", [0, 1, 2, 4, None])
+def test_resume_after_a_lost_manifest(tmp_path, keep):
+    """Donkeycar cuts the manifest before it rewrites it; power cuts leave 4 lines, or none."""
+    make_tub(tmp_path, 25, max_records_per_catalog=10)
+    path = tmp_path / "manifest.json"
+    if keep is None:
+        path.unlink()
+    else:
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:keep]))
+    tub = open_tub(tmp_path)
+    assert len(tub) == 25 and "manifest" in [item.kind for item in tub.problems]
+    assert sorted(tub.inputs) == sorted(KEYS)
+    assert resume(tmp_path) == [25, 26]
+    tub = open_tub(tmp_path)
+    assert len(tub) == 27 and not tub.problems and tub.inputs == KEYS
+    assert tub[26].session_id.endswith("_1")
+    assert len(list(tmp_path.glob("backup_*/manifest.json"))) == (keep is not None)
+
+
+def test_logging_is_quiet_on_a_good_day(tmp_path, caplog):
+    caplog.set_level(logging.WARNING)
+    make_tub(tmp_path, 5)
+    make_tub(tmp_path, 5, first=5)
+    assert caplog.text == ""
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "manifest.json"
+    path.write_text("old")
+
+    def refuse(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fmt.os, "replace", refuse)
+    with pytest.raises(OSError, match="Input/output"):
+        fmt.replace_file(path, "new")
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_closing_waits_for_the_disk_and_driving_does_not(tmp_path, monkeypatch):
+    calls = []
+    real = os.fsync
+    monkeypatch.setattr(fmt.os, "fsync", lambda fd: (calls.append(fd), real(fd)))
+    with TubWriter(tmp_path, ["a"], ["float"], on_full="wait", max_records_per_catalog=10) as tub:
+        for _ in range(35):
+            tub.write({"a": 1})
+        tub.flush()
+        assert calls == []
+    assert len(calls) == 3  # catalog, catalog manifest, manifest

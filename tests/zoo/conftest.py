@@ -1,0 +1,22 @@
+import pytest
+
+from dingocar.zoo import pilots, save_pilot
+from tests.zoo.making import small
+
+
+@pytest.fixture(scope="session", params=pilots.names())
+def built(request):
+    """Each pilot of the zoo with a small network; do not change it."""
+    return small(request.param)
+
+
+@pytest.fixture(scope="session")
+def linear():
+    return small("linear")
+
+
+@pytest.fixture
+def saved(linear, tmp_path):
+    """The path of a small linear pilot."""
+    pilot, model = linear
+    return save_pilot(tmp_path / "pilot.keras", model, pilot, {"tubs": [{"path": "a", "records": 3}]})
