@@ -16,7 +16,7 @@ packages = [
     for name in [package, *(f"{package}.{sub}" for sub in find_packages(folder))]
 ]
 
-TRAIN = ["tensorflow>=2.21", "keras>=3.15", "h5py>=3.11", "matplotlib>=3.9"]
+TRAIN = ["tensorflow>=2.21", "keras>=3.15", "h5py>=3.11", "matplotlib>=3.9", "simplejpeg>=1.8"]
 TEST = ["pytest>=8.3"]
 
 setup(

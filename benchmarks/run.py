@@ -1,6 +1,6 @@
 """All benchmarks beside the peer, Donkeycar 5.3.0, in one call: one table with the ratios.
 
-    python benchmarks/run.py --peer PEER_PYTHON [--json FILE] [--only NAME]
+    python benchmarks/run.py --peer PEER_PYTHON [--json FILE] [--only NAME] [--tub DIR]
 
 Each script is run in turn by our Python and by the peer's, on the same machine and the same data.
 """
@@ -123,12 +123,13 @@ def main() -> None:
     parser.add_argument("--peer", required=True, help="a Python with donkeycar 5.3.0")
     parser.add_argument("--json", help="also write all figures to this file")
     parser.add_argument("--only", help="one script: loop, tub, inference, training or sim")
+    parser.add_argument("--tub", help="train on this tub instead of one that the expert records")
     arguments = parser.parse_args()
     rows = [row for row in ROWS if arguments.only in (None, row.script)]
     results: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for script in dict.fromkeys(row.script for row in rows):
-            extra = ["--tub", record_tub(folder)] if script == "training" else []
+            extra = ["--tub", arguments.tub or record_tub(folder)] if script == "training" else []
             results[script] = {"ours": measure(sys.executable, script, "ours", extra), "peer": {}}
             if script != "sim":
                 results[script]["peer"] = measure(arguments.peer, script, "peer", extra)

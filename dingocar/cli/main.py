@@ -19,7 +19,7 @@ from dingocar.registry import Registry, use_car_folder
 commands = Registry("command", "dingocar.cli", entry="run", hidden=("main",))
 
 #: The extra that brings a package.
-EXTRAS = {"keras": "train", "tensorflow": "train", "h5py": "train", "matplotlib": "train"}
+EXTRAS = dict.fromkeys(("keras", "tensorflow", "h5py", "matplotlib", "simplejpeg"), "train")
 
 
 def usage() -> str:

@@ -1,6 +1,8 @@
 """Decoded pictures in one uint8 array: in memory, or in a file that the next run finds again.
 
-Pillow lets go of the interpreter's lock while it decodes, so threads are enough to use all cores.
+A JPEG of the right size is decoded by simplejpeg, straight to its place: the same libjpeg-turbo as
+Pillow's, the same pixels, in half the time. Both let go of the interpreter's lock while they decode, so
+threads are enough to use all cores.
 """
 
 from __future__ import annotations
@@ -158,7 +160,10 @@ def _decode_into(out: Uint8Array, path: Path | None) -> None:
         raise ImageError("a record has no picture")
     try:
         with open(path, "rb") as file:
-            picture = Image.open(io.BytesIO(file.read()), formats=("JPEG", "PNG"))
+            raw = file.read()
+        if _decode_jpeg(out, raw):
+            return
+        picture = Image.open(io.BytesIO(raw), formats=("JPEG", "PNG"))
         if picture.width * picture.height > MAX_PIXELS:
             raise ImageError(f"{path}: {picture.width}x{picture.height} is too large; not decoded")
         if picture.width >= 4 * width and picture.height >= 4 * height:
@@ -171,6 +176,19 @@ def _decode_into(out: Uint8Array, path: Path | None) -> None:
         raise ImageError(f"{path}: no such picture") from None
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise ImageError(f"{path}: cannot be decoded ({error})") from None
+
+
+def _decode_jpeg(out: Uint8Array, raw: bytes) -> bool:
+    """Decodes a JPEG of just `out`'s size; False where Pillow must do it, or say what is wrong."""
+    import simplejpeg
+
+    try:
+        if simplejpeg.decode_jpeg_header(raw)[:2] != out.shape[:2]:
+            return False
+        simplejpeg.decode_jpeg(raw, buffer=out)
+    except ValueError:
+        return False
+    return True
 
 
 def _compact(images: Uint8Array, usable: BoolArray) -> int:

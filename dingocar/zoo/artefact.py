@@ -146,7 +146,7 @@ def load_pilot(path: Path | str, threads: int | None = None, throttle_range: flo
 
     Args:
         path: a `.keras` or `.tflite` of dingocar, or a `.h5` or `.tflite` of Donkeycar.
-        threads: for `.tflite`: threads to use; None takes half of the cores.
+        threads: for `.tflite`: threads to use; None takes all cores, up to 4.
         throttle_range: only for Donkeycar's categorical pilots, whose files do not say it: the
             `MODEL_CATEGORICAL_MAX_THROTTLE_RANGE` they were trained with.
 

@@ -136,8 +136,7 @@ class LiteRTInterpreter(Interpreter):
 
     Args:
         path: the file.
-        threads: threads to use; None takes half of the cores, 1 to 4, and leaves the rest to the
-            camera and the other parts.
+        threads: threads to use; None takes all cores, up to 4.
 
     Attributes:
         outputs: name of each output in the file's signature -> its shape without the batch. LiteRT's
@@ -247,4 +246,4 @@ class LiteRTInterpreter(Interpreter):
 
 
 def _default_threads() -> int:
-    return max(1, min(4, (os.cpu_count() or 1) // 2))
+    return min(4, os.cpu_count() or 1)
