@@ -88,6 +88,17 @@ def show(result: Mapping[str, Any], as_json: bool, text: str) -> None:
     print(json.dumps(result, allow_nan=False) if as_json else text)
 
 
+def metrics_table(validation: Mapping[str, Mapping[str, float | None]]) -> str:
+    """MAE, R2 and correlation of each output, for people."""
+    rows = [f"{'':<16}{'MAE':>8}{'R2':>8}{'corr':>8}"]
+    for name, figures in validation.items():
+        cells = [
+            "     n/a" if figures[key] is None else f"{figures[key]:8.3f}" for key in ("mae", "r2", "corr")
+        ]
+        rows.append(f"{name:<16}{''.join(cells)}")
+    return "\n".join(rows)
+
+
 def note(text: str) -> None:
     """Tells a person something that is not the result: on stderr."""
     print(text, file=sys.stderr, flush=True)

@@ -1,7 +1,11 @@
-"""Judge a pilot by driving: laps in the simulator
+"""Judge a pilot by laps in the simulator, or beside the driver of a recording
 
 Usage:
     dingocar evaluate (--model FILE | --expert) [--track NAME] [--look NAME] [--laps N] [--seed N] [--json]
+    dingocar evaluate --model FILE --tub DIR... [--json]
+
+With --tub the pilot's commands are compared with the driver's: on all pictures, or, where the pilot was
+trained on just these tubs, on the blocks that were held out then.
 
 Options:
     --model FILE   the pilot, .keras or .tflite or Donkeycar's .h5
@@ -10,6 +14,7 @@ Options:
     --look NAME    how the world is painted [default: flat]
     --laps N       how many laps, each from its own start [default: 10]
     --seed N       draws the starts [default: 0]
+    --tub DIR      a recording; may be given several times
     --json         print one JSON object
 """
 
@@ -17,18 +22,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dingocar.cli._common import Progress, import_keras_quietly, number, parse, show
+from dingocar.cli._common import Progress, import_keras_quietly, metrics_table, number, parse, show
 
 if TYPE_CHECKING:
     from dingocar.evaluate import Driver, DriveResult
+    from dingocar.zoo import RunnablePilot
 
 
 def run(argv: list[str]) -> int:
     from dingocar.evaluate import evaluate, pilot_driver
     from dingocar.sim import Camera, Expert, load_track
-    from dingocar.zoo import load_pilot
 
     args = parse(__doc__, argv, "dingocar evaluate")
+    if args["--tub"]:
+        return _offline(args["--model"], args["--tub"], args["--json"])
     laps, seed = number(args["--laps"], "--laps", low=1), number(args["--seed"], "--seed", low=0)
     track = load_track(args["--track"])
     camera = Camera()
@@ -36,13 +43,32 @@ def run(argv: list[str]) -> int:
     if args["--expert"]:
         driver = Expert(track).act
     else:
-        if not args["--model"].endswith(".tflite"):
-            import_keras_quietly()
-        pilot = load_pilot(args["--model"])
+        pilot = load_quietly(args["--model"])
         driver, camera = pilot_driver(pilot), Camera(shape=pilot.image_shape[:2])
     with Progress(laps, "driving") as progress:
         result = evaluate(driver, track, args["--look"], laps, seed, camera, on_progress=progress.at)
     show(result.to_json(), args["--json"], summary(result))
+    return 0
+
+
+def load_quietly(model: str) -> RunnablePilot:
+    """Loads a pilot without the backend's start-up remarks."""
+    from dingocar.zoo import load_pilot
+
+    if not model.endswith(".tflite"):
+        import_keras_quietly()
+    return load_pilot(model)
+
+
+def _offline(model: str, tubs: list[str], as_json: bool) -> int:
+    from dingocar.evaluate.offline import evaluate_offline
+
+    result = evaluate_offline(load_quietly(model), tubs)
+    what = "held-out pictures" if result.held_out else "pictures, none of them trained on"
+    figures = result.to_json()
+    skipped = f", {result.skipped} records skipped" if result.skipped else ""
+    text = f"{metrics_table(figures['validation'])}\n{result.frames} {what}{skipped}"
+    show({"model": model} | figures, as_json, text)
     return 0
 
 

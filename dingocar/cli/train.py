@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dingocar.cli._common import assignments, import_keras_quietly, note, number, parse, show
+from dingocar.cli._common import assignments, import_keras_quietly, metrics_table, note, number, parse, show
 from dingocar.errors import ImageError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -102,15 +102,11 @@ def _spread_images(tubs: list[str], size: tuple[int, int], n: int) -> Iterator[U
 
 
 def _text(figures: dict[str, Any]) -> str:
-    rows = [f"{'held-out blocks':<16}{'MAE':>8}{'R2':>8}{'corr':>8}"]
-    for name, row in figures["validation"].items():
-        cells = ["     n/a" if row[key] is None else f"{row[key]:8.3f}" for key in ("mae", "r2", "corr")]
-        rows.append(f"{name:<16}{''.join(cells)}")
     frames = figures["frames"]
     skipped = f", {frames['skipped']} skipped" if frames["skipped"] else ""
     return "\n".join(
         [
-            *rows,
+            metrics_table(figures["validation"]),
             f"{frames['train']} pictures trained on, {frames['validation']} held out{skipped}; epoch "
             f"{figures['best_epoch']} of {figures['epochs']} was best",
             "{images_per_s:.0f} pictures/s in {precision}, {seconds:.0f} s in all".format(**figures),

@@ -139,6 +139,19 @@ def test_evaluate_reports_every_figure(story, capsys):
     assert expert["clean_laps"] == 2
 
 
+def test_evaluate_on_a_recording_judges_what_was_held_out(story, capsys, tmp_path):
+    model, tub = story / "models" / "mine.keras", str(story / "data")
+    trained = read_card(model)
+    for suffix in (".keras", ".tflite"):
+        figures = result(capsys, "evaluate", "--model", str(model.with_suffix(suffix)), "--tub", tub)
+        assert figures["held_out"] and figures["frames"] == trained["training"]["frames"]["validation"]
+        for output in ("steering", "throttle"):
+            assert figures["validation"][output] == pytest.approx(trained["metrics"][output], abs=1e-3)
+    result(capsys, "record", "--tub", str(tmp_path / "new"), "--track", "oval", "--laps", "1", "--seed", "5")
+    figures = result(capsys, "evaluate", "--model", str(model), "--tub", str(tmp_path / "new"))
+    assert not figures["held_out"] and figures["frames"] == len(open_tub(tmp_path / "new"))
+
+
 def test_export(story, capsys, tmp_path):
     model = str(story / "models" / "mine.keras")
     for argv in (
