@@ -11,12 +11,13 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dingocar.errors import ConfigError, did_you_mean
+from dingocar.usercode import describe
 
 #: A car's own settings, for its own parts, start with this and are not checked.
 OWN_PREFIX = "MY_"
@@ -30,8 +31,10 @@ def _setting(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    multiple_of: int = 1,
 ) -> Any:
     meta = {"help": help, "section": section, "low": low, "high": high, "choices": choices}
+    meta["multiple_of"] = multiple_of
     return field(default=default, metadata=meta)
 
 
@@ -43,12 +46,12 @@ class CarConfig:
     MODELS_PATH: str = _setting("models", "folder of the pilots, from the car's folder")
 
     DRIVE_LOOP_HZ: float = _setting(
-        20.0, "loops per second of the vehicle", section="Vehicle", low=1, high=200
+        20.0, "loops per second of the vehicle", section="Vehicle", low=2, high=200
     )
     MAX_LOOPS: int | None = _setting(None, "end a drive after so many loops; None: never", low=1)
 
     CAMERA: str = _setting("sim", "where pictures come from", section="Camera", choices=("sim",))
-    IMAGE_W: int = _setting(160, "width of a picture in pixels", low=16, high=1280)
+    IMAGE_W: int = _setting(160, "width of a picture in pixels", low=16, high=1280, multiple_of=4)
     IMAGE_H: int = _setting(120, "height of a picture in pixels", low=16, high=960)
 
     SIM_TRACK: str = _setting(
@@ -69,6 +72,9 @@ class CarConfig:
     LEARNING_RATE: float = _setting(0.001, "of the Adam optimiser, at its highest", low=1e-9, high=10.0)
     EARLY_STOP_PATIENCE: int = _setting(10, "stop after so many epochs that bring nothing better", low=1)
     SEED: int = _setting(0, "of weights, order and augmentation", low=0)
+    MODEL_CATEGORICAL_MAX_THROTTLE_RANGE: float = _setting(
+        0.8, "highest throttle of Donkeycar's categorical pilots, which do not say it", low=0.01, high=1.0
+    )
     TFLITE: str = _setting(
         "float", "also write the trained pilot as .tflite", choices=("float", "int8", "none")
     )
@@ -81,27 +87,26 @@ class CarConfig:
         return {f.name: f for f in dataclasses.fields(cls) if not f.metadata.get("internal")}
 
     @classmethod
-    def load(cls, folder: Path | str, overrides: Mapping[str, str] | None = None) -> CarConfig:
+    def load(cls, folder: Path | str | None, overrides: Mapping[str, str] | None = None) -> CarConfig:
         """Reads `config.py` and then `myconfig.py` in a car's folder.
 
         Args:
-            folder: the car's folder. A file that is missing leaves the defaults.
+            folder: the car's folder; None: no car, the defaults. A file that is missing leaves them too.
             overrides: settings from the command line, as text (`--set NAME=value`); they win.
 
         Raises:
             ConfigError: one line for each mistake: `file:line: what was expected, what came, did you mean`.
         """
-        folder = Path(folder)
         values: dict[str, Any] = {}
         mistakes: list[str] = []
-        for name in ("config.py", "myconfig.py"):
-            path = folder / name
+        for name in ("config.py", "myconfig.py") if folder is not None else ():
+            path = Path(folder or "", name)
             if path.is_file():
                 found, wrong = _read_file(path)
                 values.update(found)
                 mistakes += wrong
         for name, text in (overrides or {}).items():
-            value = _literal(text)
+            value = _from_text(name.upper(), text)
             mistake = _mistake(cls.settings(), name.upper(), value)
             if mistake:
                 mistakes.append(f"--set {name}={text}: {mistake}")
@@ -138,54 +143,42 @@ def _read_file(path: Path) -> tuple[dict[str, Any], list[str]]:
 
     The file is its owner's own code (it may compute values), so it is run, as Donkeycar does.
     """
-    source = path.read_text(encoding="utf-8")
-    try:
-        tree = ast.parse(source, str(path))
-    except SyntaxError as error:
-        return {}, [f"{path.name}:{error.lineno}: not Python: {error.msg}"]
     namespace: dict[str, Any] = {"__file__": str(path), "__name__": path.stem}
     try:
+        source = path.read_text(encoding="utf-8")
+        tree = ast.parse(source, str(path))
         exec(compile(tree, str(path), "exec"), namespace)
-    except Exception as error:  # noqa: BLE001 - whatever the owner's code raises is their mistake to see
-        line = _line_in(error, str(path))
-        return {}, [f"{path.name}:{line}: {type(error).__name__}: {error}"]
-    lines = _assigned_lines(tree)
-    values = {name: value for name, value in namespace.items() if name.isupper() and name in lines}
-    settings = CarConfig.settings()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the owner's code may raise anything
+        return {}, [describe(error, path).removeprefix(f"{path.parent}/")]
+    settings, lines = CarConfig.settings(), _assigned_lines(tree)
+    values = {
+        name: value
+        for name, value in namespace.items()
+        if name in settings or (name in lines and name.isupper())
+    }
     mistakes = []
     for name, value in values.items():
         wrong = _mistake(settings, name, value)
         if wrong:
-            mistakes.append(f"{path.name}:{lines[name]}: {wrong}")
+            mistakes.append(f"{path.name}:{lines.get(name, '?')}: {wrong}")
     # A lower-case slip of a setting's name would otherwise be silently without effect.
-    for name, line in _assigned_lines(tree, upper=False).items():
-        near = difflib.get_close_matches(name.upper(), settings, n=1, cutoff=0.9)
+    for name, line_number in lines.items():
+        near = [] if name.isupper() else difflib.get_close_matches(name.upper(), settings, n=1, cutoff=0.9)
         if near:
-            mistakes.append(f"{path.name}:{line}: {name} has no effect; did you mean {near[0]!r}?")
+            mistakes.append(f"{path.name}:{line_number}: {name} has no effect; did you mean {near[0]!r}?")
     return values, mistakes
 
 
-def _line_in(error: BaseException, filename: str) -> int | str:
-    line: int | str = "?"
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == filename:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
-
-
-def _assigned_lines(tree: ast.Module, upper: bool = True) -> dict[str, int]:
+def _assigned_lines(tree: ast.Module) -> dict[str, int]:
+    """Maps the names that are assigned outside functions and classes to their (last) lines."""
     found: dict[str, int] = {}
-    for node in ast.walk(tree):
-        targets: Iterable[ast.expr] = ()
-        if isinstance(node, ast.Assign):
-            targets = node.targets
-        elif isinstance(node, ast.AnnAssign | ast.AugAssign):
-            targets = (node.target,)
-        for target in targets:
-            if isinstance(target, ast.Name) and target.id.isupper() == upper:
-                found[target.id] = target.lineno
+    todo: list[ast.AST] = list(tree.body)
+    while todo:
+        node = todo.pop(0)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found[node.id] = max(node.lineno, found.get(node.id, 0))
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            todo += ast.iter_child_nodes(node)
     return found
 
 
@@ -216,6 +209,7 @@ def _mistake(settings: Mapping[str, dataclasses.Field[Any]], name: str, value: A
     if fits and value is not None:
         low, high = meta["low"], meta["high"]
         fits = (low is None or value >= low) and (high is None or value <= high)
+        fits = fits and (meta["multiple_of"] == 1 or value % meta["multiple_of"] == 0)
     return None if fits else f"{name} must be {expected}; got {value!r}"
 
 
@@ -236,18 +230,31 @@ def _kinds(setting: dataclasses.Field[Any]) -> tuple[type, ...]:
 def _limits(meta: Mapping[str, Any]) -> str:
     if meta["choices"]:
         return "one of " + ", ".join(meta["choices"])
-    low, high = meta["low"], meta["high"]
+    low, high, step = meta["low"], meta["high"], meta["multiple_of"]
     if low is not None and high is not None:
-        return f"{low} to {high}"
-    return f"at least {low}" if low is not None else f"at most {high}" if high is not None else ""
+        text = f"{low} to {high}"
+    else:
+        text = f"at least {low}" if low is not None else f"at most {high}" if high is not None else ""
+    return text + (f", a multiple of {step}" if step > 1 else "")
 
 
 def _convert(setting: dataclasses.Field[Any], value: Any) -> Any:
     return float(value) if float in _kinds(setting) and isinstance(value, int) else value
 
 
-def _literal(text: str) -> Any:
+def _from_text(name: str, text: str) -> Any:
+    """A setting's value from the command line: text stays text where the setting is one."""
+    setting = CarConfig.settings().get(name)
+    return text if setting is not None and _kinds(setting) == (str,) else literal(text)
+
+
+def literal(text: str) -> Any:
+    """The Python value that `text` is written as; the text itself if it is none.
+
+    >>> literal("3"), literal("None"), literal("oval")
+    (3, None, 'oval')
+    """
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text

@@ -72,7 +72,7 @@ class PartError(DingocarError):
 
     Attributes:
         part: name of the part that failed.
-        phase: `start`, `run`, `thread`, `stalled` or `shutdown`.
+        phase: `run`, `thread`, `stalled`, `neutral` or `shutdown`.
     """
 
     exit_code = 1

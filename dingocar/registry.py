@@ -11,13 +11,13 @@ import ast
 import importlib
 import importlib.util
 import inspect
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from dingocar.errors import DingocarError, UnknownNameError
+from dingocar.usercode import import_file
 
 _car_folder: Path | None = None
 
@@ -40,31 +40,32 @@ class Registry:
         kind: singular word for messages, e.g. `"pilot"`. The car folder's subfolder is its plural.
         package: dotted name of the package whose modules are the entries.
         entry: what to take out of a module: a name (`"build"`), or a base class, and then the one
-            subclass of it that the module defines is the entry.
+            subclass of it that the module defines is the entry; None: entries are only listed.
         hidden: module names in the package that are not entries. Names with a leading underscore
             never are.
         recursive: also list subpackages, as `folder/name`.
+        in_car: a car folder's own files join in.
     """
 
     def __init__(
         self,
         kind: str,
         package: str,
-        entry: str | type,
+        entry: str | type | None,
         hidden: tuple[str, ...] = (),
         recursive: bool = False,
+        in_car: bool = False,
     ) -> None:
         self.kind, self.package, self.entry = kind, package, entry
-        self.hidden, self.recursive = frozenset(hidden), recursive
+        self.hidden, self.recursive, self.in_car = frozenset(hidden), recursive, in_car
 
     def files(self) -> dict[str, Path]:
         """Maps each entry's name to its file; nothing is imported. A car's own file wins."""
         found: dict[str, Path] = {}
-        for folder in self._folders():
-            pattern = "**/*.py" if self.recursive else "*.py"
-            for path in sorted(folder.glob(pattern)):
+        for folder, hidden in self._folders():
+            for path in sorted(folder.glob("**/*.py" if self.recursive else "*.py")):
                 name = path.relative_to(folder).with_suffix("").as_posix()
-                if not any(bit.startswith("_") for bit in name.split("/")) and (name not in self.hidden):
+                if name not in hidden and not any(bit.startswith("_") for bit in name.split("/")):
                     found[name] = path
         return found
 
@@ -87,6 +88,8 @@ class Registry:
         if name not in files:
             raise UnknownNameError(self.kind, name, files)
         module = self._import(name, files[name])
+        if self.entry is None:
+            raise DingocarError(f"a {self.kind} is imported by its module, {module.__name__}, not by name")
         if isinstance(self.entry, str):
             if hasattr(module, self.entry):
                 return getattr(module, self.entry)
@@ -105,33 +108,24 @@ class Registry:
             )
         return own[0]
 
-    def _folders(self) -> Iterator[Path]:
+    def _folders(self) -> Iterator[tuple[Path, frozenset[str]]]:
+        """The folders to look in, and the names in each that are no entries."""
         spec = importlib.util.find_spec(self.package)
         for folder in (spec.submodule_search_locations or []) if spec else []:
-            yield Path(folder)
-        if _car_folder is not None:
-            own = _car_folder / f"{self.kind}s"
-            if own.is_dir():
-                yield own
+            yield Path(folder), self.hidden
+        own = self._car_subfolder()
+        if own is not None and own.is_dir():
+            yield own, frozenset()
+
+    def _car_subfolder(self) -> Path | None:
+        return _car_folder / f"{self.kind}s" if self.in_car and _car_folder is not None else None
 
     def _import(self, name: str, path: Path) -> ModuleType:
-        if _car_folder is None or not path.is_relative_to(_car_folder / f"{self.kind}s"):
+        own = self._car_subfolder()
+        if own is None or not path.is_relative_to(own):
             return importlib.import_module(f"{self.package}.{name.replace('/', '.')}")
         # A car's own file is loaded under a name of its own, so that it cannot shadow a package.
-        full_name = f"_dingocar_car_{self.kind}s.{name.replace('/', '.')}"
-        if full_name in sys.modules and sys.modules[full_name].__file__ == str(path):
-            return sys.modules[full_name]
-        spec = importlib.util.spec_from_file_location(full_name, path)
-        if spec is None or spec.loader is None:
-            raise DingocarError(f"{path}: cannot be imported")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[full_name] = module
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[full_name]
-            raise
-        return module
+        return import_file(path, f"_dingocar_car_{self.kind}s.{name.replace('/', '.')}")
 
 
 def _first_doc_line(path: Path) -> str:

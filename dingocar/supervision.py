@@ -38,7 +38,8 @@ class PartThread:
 
     def join(self, timeout_s: float) -> bool:
         """Waits for the thread to end; False when it did not."""
-        self._thread.join(max(timeout_s, 0))
+        if self._thread.ident is not None:  # else it was never started
+            self._thread.join(max(timeout_s, 0))
         return not self._thread.is_alive()
 
     def _run(self) -> None:
@@ -46,6 +47,9 @@ class PartThread:
             self.entry.part.update()
         except BaseException as error:  # noqa: BLE001 - whatever ended the thread is the loop's to report
             self.error = error
+        else:
+            # Some parts have nothing to do in their thread; one that should have is seen by max_age_s.
+            logger.info("update() of part %s has returned", self.entry.name)
 
 
 class FreshnessWatch:
@@ -88,7 +92,10 @@ def _same(token: Any, last: Any) -> bool:
 
 
 class HangGuard:
-    """Brings the vehicle to neutral from another thread when one loop takes longer than `limit_s`."""
+    """Brings the vehicle to neutral from another thread when one loop takes longer than `limit_s`.
+
+    It goes on doing so until it is stopped: what hung may have set the motors again.
+    """
 
     def __init__(self, limit_s: float, clock: Clock, on_hang: Callable[[], None]) -> None:
         self.limit_s, self._clock, self._on_hang = limit_s, clock, on_hang
@@ -109,23 +116,23 @@ class HangGuard:
         self._stopped.set()
 
     def check(self) -> bool:
-        """Calls `on_hang` the first time the loop is found hung; True from then on."""
-        if not self.hung and self._clock.now_s() - self._beat_s > self.limit_s:
-            self.hung = True
+        """Calls `on_hang` if the loop hangs, or has hung before; True from the first time on."""
+        self.hung = self.hung or self._clock.now_s() - self._beat_s > self.limit_s
+        if self.hung:
             self._on_hang()
         return self.hung
 
     def _run(self) -> None:
         while not self._stopped.wait(self.limit_s / 4):
-            if self.check():
-                return
+            self.check()
 
 
 @contextmanager
 def stop_signals(on_signal: Callable[[int], None]) -> Iterator[None]:
     """Calls `on_signal(number)` on SIGINT, SIGTERM and SIGHUP while the context lasts.
 
-    Outside the main thread Python allows no handlers: there the context does nothing.
+    A signal that the process ignores (as SIGHUP under `nohup`) stays ignored. Outside the main thread Python
+    allows no handlers: there the context does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -136,6 +143,7 @@ def stop_signals(on_signal: Callable[[int], None]) -> Iterator[None]:
 
     names = ("SIGINT", "SIGTERM", "SIGHUP")
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield

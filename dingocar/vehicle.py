@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dingocar.clock import Clock, MonotonicClock
-from dingocar.errors import PartError, WiringError, did_you_mean
+from dingocar.errors import DingocarError, PartError, WiringError, did_you_mean
 from dingocar.memory import Memory
 from dingocar.part import Entry, channel_names
 from dingocar.profiler import Histogram, Timing
@@ -140,39 +140,41 @@ class Vehicle:
             max_loop_count: None: no limit.
 
         Raises:
-            WiringError: the parts do not fit together; nothing was started.
+            WiringError: the parts do not fit together; nothing was started, all parts were shut down.
             PartError: a part failed. The actuators were brought to neutral, all parts were shut down.
         """
-        if rate_hz is not None and not (rate_hz > 0 and math.isfinite(rate_hz)):
-            raise WiringError(f"rate_hz must be positive or None, got {rate_hz!r}")
-        self._check_wiring()
         self._stop_reason, self._signal, self._loops, self._overruns = None, None, 0, 0
         histograms = [Histogram(entry.name) for entry in self.parts]
         threads = [PartThread(entry) for entry in self.parts if entry.threaded]
         guard = HangGuard(self.max_loop_s, self._clock, self._on_hang)
-        failure: BaseException | None = None
+        failures: list[BaseException | None] = []
         began_s = self._clock.now_s()
         with stop_signals(self._on_signal):
             try:
-                self._interruptible = True
-                for thread in threads:
-                    self._running = thread.entry
-                    thread.start()
-                guard.start()
-                self._loop(rate_hz, max_loop_count, histograms, threads, guard)
-                self._interruptible = False
+                try:
+                    self._check_wiring(rate_hz)
+                    self._interruptible = True
+                    for thread in threads:
+                        self._running = thread.entry
+                        thread.start()
+                    guard.start()
+                    self._loop(rate_hz, max_loop_count, histograms, threads, guard)
+                finally:
+                    # From here on a signal only leaves a note; one that came just before this line is
+                    # caught below like any other.
+                    self._interruptible = False
             except Interrupted as stop:
                 self._stop_reason = str(stop)
             except BaseException as error:  # noqa: BLE001 - the car is stopped first, then it is raised
-                failure = self._as_part_error(error, "run")
-            self._interruptible = False
+                failures.append(self._as_part_error(error))
             seconds = self._clock.now_s() - began_s
-            neutral_failure = self._bring_to_neutral()
+            failures.append(self._bring_to_neutral())
             guard.stop()
-            shutdown_failure = self._shut_down(threads)
-        failure = failure or neutral_failure or shutdown_failure
-        if failure is not None:
-            raise failure
+        # With the motors at rest a second Ctrl-C may end a shutdown that hangs.
+        failures.append(self._shut_down(threads))
+        for failure in failures:
+            if failure is not None:
+                raise failure
         reason = self._stop_reason or "max_loop_count"
         timings = [histogram.timing() for histogram in histograms]
         return DriveReport(self._loops, seconds, self._overruns, reason, self._signal, timings)
@@ -206,14 +208,11 @@ class Vehicle:
             if max_loop_count is not None and self._loops >= max_loop_count:
                 return
             guard.beat(now)
-            self._tick(steps, now)
+            self._tick(steps, now, guard)
             self._loops += 1
             for thread in threads:
                 if thread.error is not None:
                     raise PartError(thread.entry.name, "thread", thread.error) from thread.error
-            if guard.hung:
-                name = self._running.name if self._running else "?"
-                raise PartError(name, "stalled", f"a loop took more than {guard.limit_s} s")
             now = now_s()
             if rate_hz is not None:
                 # The schedule is start + k periods, so that lateness never adds up; loops that
@@ -223,10 +222,12 @@ class Vehicle:
                 if late > 0:
                     self._overruns += late
                     scheduled += late
-                wait_s(start_s + scheduled * period_s - now)
+                due_s = start_s + scheduled * period_s
+                guard.beat(max(now, due_s))  # waiting is not hanging
+                wait_s(due_s - now)
                 now = now_s()
 
-    def _tick(self, steps: list[Any], now: float) -> None:
+    def _tick(self, steps: list[Any], now: float, guard: HangGuard) -> None:
         channels = self.mem.channels
         get = channels.get
         clock_ns = time.perf_counter_ns
@@ -246,8 +247,13 @@ class Vehicle:
             after = clock_ns()
             count(after - before)
             before = after
+            if guard.hung:
+                # The motors are at neutral already, and stay there: no further part is run.
+                raise PartError(entry.name, "stalled", f"a loop took more than {guard.limit_s} s")
 
-    def _check_wiring(self) -> None:
+    def _check_wiring(self, rate_hz: float | None) -> None:
+        if rate_hz is not None and not (rate_hz > 0 and math.isfinite(rate_hz)):
+            raise WiringError(f"rate_hz must be positive or None, got {rate_hz!r}")
         if not self.parts:
             raise WiringError("the vehicle has no parts; add some with add()")
         written = {key for entry in self.parts for key in entry.outputs} | set(self.mem.keys())
@@ -275,10 +281,10 @@ class Vehicle:
         logger.error("part %s hangs for more than %s s: neutral", name, self.max_loop_s)
         self._bring_to_neutral()
 
-    def _as_part_error(self, error: BaseException, phase: str) -> BaseException:
-        if isinstance(error, PartError) or not isinstance(error, Exception):
+    def _as_part_error(self, error: BaseException) -> BaseException:
+        if isinstance(error, DingocarError) or not isinstance(error, Exception):
             return error
-        failure = PartError(self._running.name if self._running else "?", phase, error)
+        failure = PartError(self._running.name if self._running else "?", "run", error)
         failure.__cause__ = error
         return failure
 
@@ -290,7 +296,7 @@ class Vehicle:
                 continue
             try:
                 entry.bring_to_neutral()
-            except Exception as error:
+            except BaseException as error:
                 logger.exception("part %s could not be brought to neutral", entry.name)
                 first = first or PartError(entry.name, "neutral", error)
         return first

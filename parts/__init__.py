@@ -5,4 +5,4 @@ from dingocar.registry import Registry
 if __name__ != "dingocar.parts":
     raise ImportError("import dingocar.parts, not parts: every class would exist twice")
 
-parts = Registry("part", "dingocar.parts", entry="", recursive=True)
+parts = Registry("part", "dingocar.parts", entry=None, recursive=True, in_car=True)

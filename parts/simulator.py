@@ -31,7 +31,7 @@ class Simulator:
         rate_hz: float = 20,
         seed: int = 0,
     ) -> None:
-        self.world = World(track, look, camera=Camera(shape=image_shape), dt_s=1 / rate_hz, seed=seed)
+        self.world = World(track, look, camera=Camera.of_shape(image_shape), dt_s=1 / rate_hz, seed=seed)
         self.state: State = self.world.reset(seed)
         self.world.render()  # paints the world now: it takes longer than a loop may
         self.laps = self.off_tracks = 0

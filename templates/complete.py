@@ -44,8 +44,9 @@ def build(
         fast: the loop will not be paced by the clock.
     """
     vehicle = Vehicle()
-    _add_simulator(vehicle, cfg, laps)
-    _add_drivers(vehicle, model)
+    cameras = {"sim": _add_simulator}
+    cameras[cfg.CAMERA](vehicle, cfg, laps)
+    _add_drivers(vehicle, cfg, model)
     if tub:
         _add_recorder(vehicle, cfg, tub, with_pilot=model is not None, wait=fast)
     return vehicle
@@ -67,14 +68,18 @@ def _add_simulator(vehicle: Vehicle, cfg: CarConfig, laps: int | None) -> None:
     vehicle.add(ExpertDriver(expert), inputs=["sim/state"], outputs=["user/angle", "user/throttle"])
 
 
-def _add_drivers(vehicle: Vehicle, model: Path | None) -> None:
+def _add_drivers(vehicle: Vehicle, cfg: CarConfig, model: Path | None) -> None:
     """The pilot, if there is one, and who of user and pilot reaches the motors."""
     vehicle.mem["user/mode"] = "local" if model else "user"
     vehicle.mem["pilot/angle", "pilot/throttle"] = (None, None)
     if model:
         vehicle.add(PilotCondition(), inputs=["user/mode"], outputs=["run_pilot"])
         vehicle.add(
-            PilotPart(model),
+            PilotPart(
+                model,
+                image_shape=(cfg.IMAGE_H, cfg.IMAGE_W),
+                throttle_range=cfg.MODEL_CATEGORICAL_MAX_THROTTLE_RANGE,
+            ),
             inputs=["cam/image_array"],
             outputs=["pilot/angle", "pilot/throttle"],
             run_condition="run_pilot",

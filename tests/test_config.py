@@ -51,7 +51,7 @@ def test_missing_files_leave_the_defaults(tmp_path):
 def test_three_mistakes_are_three_lines(car):
     (car / "config.py").write_text('DRIVE_LOOP_HZ = "fast"\n\nBATCH_SIZ = 3\nCAMERA = "sin"\n')
     assert mistakes(car) == [
-        "config.py:1: DRIVE_LOOP_HZ must be a number, 1 to 200; got 'fast'",
+        "config.py:1: DRIVE_LOOP_HZ must be a number, 2 to 200; got 'fast'",
         "config.py:3: unknown setting 'BATCH_SIZ'; did you mean 'BATCH_SIZE'?",
         f"config.py:4: CAMERA must be text, one of {', '.join(_choices('CAMERA'))}; got 'sin'; "
         "did you mean 'sim'?",
@@ -67,8 +67,8 @@ def _choices(name):
     [
         ("BATCH_SIZE = True", "BATCH_SIZE must be a whole number, 1 to 65536; got True"),
         ("BATCH_SIZE = 2.5", "BATCH_SIZE must be a whole number, 1 to 65536; got 2.5"),
-        ("DRIVE_LOOP_HZ = 0", "DRIVE_LOOP_HZ must be a number, 1 to 200; got 0"),
-        ("DRIVE_LOOP_HZ = float('nan')", "DRIVE_LOOP_HZ must be a number, 1 to 200; got nan"),
+        ("DRIVE_LOOP_HZ = 0", "DRIVE_LOOP_HZ must be a number, 2 to 200; got 0"),
+        ("DRIVE_LOOP_HZ = float('nan')", "DRIVE_LOOP_HZ must be a number, 2 to 200; got nan"),
         ("MAX_LOOPS = 'x'", "MAX_LOOPS must be a whole number or None, at least 1; got 'x'"),
         ("drive_loop_hz = 30", "drive_loop_hz has no effect; did you mean 'DRIVE_LOOP_HZ'?"),
         ("SIM_TRACK = ", "not Python: invalid syntax"),
@@ -81,6 +81,39 @@ def test_mistakes_name_file_and_line(car, line, message):
     (found,) = mistakes(car)
     assert found.startswith("myconfig.py:2: ")
     assert message in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "IMAGE_W, IMAGE_H = 64, 48",
+        "for IMAGE_W in (32, 64):\n    IMAGE_H = 48",
+        "if True:\n    IMAGE_W = 64\nIMAGE_H = 48",
+        "def f():\n    image_w = 3\n    return 64\nIMAGE_W = f()\nIMAGE_H = 48",
+    ],
+)
+def test_every_way_of_assigning_counts(car, text):
+    (car / "myconfig.py").write_text(text)
+    cfg = CarConfig.load(car)
+    assert (cfg.IMAGE_W, cfg.IMAGE_H) == (64, 48)
+
+
+def test_a_file_that_is_no_text(car):
+    (car / "myconfig.py").write_bytes(b"# \xff\xfe\nIMAGE_W = 64")
+    assert mistakes(car)[0].startswith("myconfig.py:?: UnicodeDecodeError")
+
+
+def test_text_settings_stay_text_on_the_command_line(car):
+    assert CarConfig.load(car, {"SIM_TRACK": "7"}).SIM_TRACK == "7"
+    assert CarConfig.load(None, {"SIM_TRACK": "{[]:1}"}).SIM_TRACK == "{[]:1}"
+    assert "got '{[]:1}'" in mistakes(car, BATCH_SIZE="{[]:1}")[0]
+
+
+def test_a_width_the_camera_cannot_have(car):
+    (car / "myconfig.py").write_text("IMAGE_W = 162")
+    assert mistakes(car) == [
+        "myconfig.py:1: IMAGE_W must be a whole number, 16 to 1280, a multiple of 4; got 162"
+    ]
 
 
 def test_mistakes_on_the_command_line(car):

@@ -21,6 +21,8 @@ CORE = {
     "config",
     "errors",
     "registry",
+    "files",
+    "usercode",
     "images",
 }
 MIDDLE = {"evaluate", "explain", "rl", "translate", "training", "adapt", "zoo", "sim", "tub"}

@@ -25,7 +25,7 @@ def car(tmp_path):
 
 @pytest.fixture
 def tracks():
-    return Registry("track", "dingocar.sim.tracks", entry="build")
+    return Registry("track", "dingocar.sim.tracks", entry="build", in_car=True)
 
 
 def test_a_cars_own_file_joins_in(car, tracks):
@@ -59,6 +59,17 @@ def test_a_file_without_its_entry_is_named(car, tracks):
         tracks.load("broken")
 
 
+def test_what_is_hidden_in_our_package_is_not_in_a_car(car):
+    registry = Registry("track", "dingocar.sim.tracks", entry="build", hidden=("mine", "oval"), in_car=True)
+    assert "mine" in registry.names() and "oval" not in registry.names()
+
+
+def test_listed_only(tracks):
+    registry = Registry("track", "dingocar.sim.tracks", entry=None)
+    with pytest.raises(DingocarError, match="a track is imported by its module"):
+        registry.load("oval")
+
+
 def test_classes_are_found_by_their_base(tmp_path):
     class Base:
         pass
@@ -68,7 +79,7 @@ def test_classes_are_found_by_their_base(tmp_path):
     (tmp_path / "things" / "two.py").write_text(
         "import sys\nclass A(sys.base): pass\nclass B(sys.base): pass"
     )
-    things = Registry("thing", "dingocar.sim.tracks", entry=Base)
+    things = Registry("thing", "dingocar.sim.tracks", entry=Base, in_car=True)
     sys.base = Base
     use_car_folder(tmp_path)
     try:

@@ -227,6 +227,55 @@ class TestStop:
             vehicle.start(max_loop_count=5)
         assert actuator.throttle == 0.0
 
+    def test_when_the_wiring_is_wrong(self):
+        log = []
+        vehicle, _ = driving(log)
+        vehicle.add(Constant(1), run_condition="never/written")
+        with pytest.raises(WiringError):
+            vehicle.start(max_loop_count=1)
+        assert log == [("neutral",), ("shutdown", "actuator")]
+
+    def test_when_a_signal_comes_while_a_failure_is_handled(self, monkeypatch):
+        log = []
+        vehicle, _ = driving(log)
+        vehicle.add(Call(lambda: 1 / 0))
+        handle = vehicle._as_part_error
+
+        def interrupted(error):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return handle(error)
+
+        monkeypatch.setattr(vehicle, "_as_part_error", interrupted)
+        with pytest.raises(PartError, match="ZeroDivisionError"):
+            vehicle.start(max_loop_count=5)
+        assert log[1:] == [("neutral",), ("shutdown", "actuator")]
+
+    def test_when_a_thread_sends_the_signal_before_the_others_have_started(self):
+        class Killer(Producer):
+            def update(self):
+                os.kill(os.getpid(), signal.SIGTERM)
+                super().update()
+
+        vehicle = Vehicle()
+        vehicle.add(Killer(), outputs=["a"], threaded=True)
+        for name in "bcdefgh":
+            vehicle.add(Producer(), outputs=[name], threaded=True)
+        report = vehicle.start(rate_hz=100)
+        assert (report.reason, report.signal) == ("SIGTERM", signal.SIGTERM)
+
+    def test_when_neutral_of_another_part_exits(self):
+        class Quitter(RecordingActuator):
+            def neutral(self):
+                raise SystemExit(1)
+
+        vehicle, log = Vehicle(clock=FakeClock()), []
+        vehicle.mem["s"] = vehicle.mem["t"] = 0.5
+        vehicle.add(Quitter(), inputs=["s", "t"])
+        vehicle.add(RecordingActuator(log), inputs=["s", "t"])
+        with pytest.raises(PartError, match="Quitter failed in neutral: SystemExit"):
+            vehicle.start(max_loop_count=1)
+        assert log[1:] == [("neutral",), ("shutdown", "actuator")]
+
     def test_when_neutral_and_shutdown_of_others_fail_too(self):
         class Stubborn(RecordingActuator):
             def neutral(self):
@@ -345,7 +394,7 @@ class TestThreads:
 
 
 class TestHang:
-    def test_guard_brings_the_car_to_neutral_once(self):
+    def test_guard_brings_the_car_to_neutral_until_it_is_stopped(self):
         clock, calls = FakeClock(), []
         guard = HangGuard(1.0, clock, lambda: calls.append(1))
         guard.beat(clock.now_s())
@@ -353,8 +402,24 @@ class TestHang:
         assert not guard.check()
         clock.time_s += 0.2
         assert guard.check()
+        guard.beat(clock.now_s())
         assert guard.check()
-        assert calls == [1]
+        assert calls == [1, 1]
+
+    def test_waiting_for_the_next_loop_is_not_hanging(self):
+        vehicle = Vehicle(max_loop_s=0.05)
+        vehicle.add(Constant(1), outputs=["a"])
+        assert vehicle.start(rate_hz=5, max_loop_count=3).loops == 3
+
+    def test_what_comes_after_a_hung_part_does_not_drive_again(self):
+        vehicle = Vehicle(max_loop_s=0.1)
+        actuator = RecordingActuator()
+        vehicle.add(Call(lambda: actuator.at_rest.wait(30) and None))
+        vehicle.add(Constant(0.3, 0.8), outputs=["steering", "throttle"])
+        vehicle.add(actuator, inputs=["steering", "throttle"])
+        with pytest.raises(PartError, match="Call failed in stalled"):
+            vehicle.start(rate_hz=20)
+        assert {entry[0] for entry in actuator.log} == {"neutral", "shutdown"}
 
     def test_a_hung_part_cannot_keep_the_throttle_on(self):
         """Real threads and time: the part hangs until the guard has brought the actuator to rest."""

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import docopt
@@ -61,6 +62,25 @@ def number(
     return value
 
 
+def path(text: str, name: str) -> Path:
+    """Converts an argument that is a path; `~` is the home folder.
+
+    Raises:
+        UsageError: it is empty (a shell variable that is not set, say), or has no such home folder.
+    """
+    if not text:
+        raise UsageError(f"{name} must be a path, got nothing")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{name} {text}: {error}") from None
+
+
+def optional_path(text: str | None, name: str) -> Path | None:
+    """As `path`; None stays None."""
+    return None if text is None else path(text, name)
+
+
 def optional_number(
     text: str | None, name: str, kind: type[int] | type[float] = int, low: float | None = None
 ) -> Any:
@@ -90,12 +110,10 @@ def show(result: Mapping[str, Any], as_json: bool, text: str) -> None:
 
 def metrics_table(validation: Mapping[str, Mapping[str, float | None]]) -> str:
     """MAE, R2 and correlation of each output, for people."""
-    rows = [f"{'':<16}{'MAE':>8}{'R2':>8}{'corr':>8}"]
+    rows = [f"{'':<10}{'MAE':>10}{'R2':>10}{'corr':>10}"]
     for name, figures in validation.items():
-        cells = [
-            "     n/a" if figures[key] is None else f"{figures[key]:8.3f}" for key in ("mae", "r2", "corr")
-        ]
-        rows.append(f"{name:<16}{''.join(cells)}")
+        cells = ["n/a" if figures[key] is None else f"{figures[key]:.3f}" for key in ("mae", "r2", "corr")]
+        rows.append(f"{name:<10}" + "".join(f"{cell:>10}" for cell in cells))
     return "\n".join(rows)
 
 
@@ -109,8 +127,11 @@ def import_keras_quietly() -> None:
 
     Without keras nothing happens: whoever needs it says so.
     """
-    sys.stderr.flush()
-    kept = os.dup(2)
+    try:
+        sys.stderr.flush()
+        kept = os.dup(2)
+    except (OSError, AttributeError):  # stderr is closed already
+        return
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:

@@ -11,21 +11,22 @@ Options:
 
 from __future__ import annotations
 
-from pathlib import Path
+import shlex
 
-from dingocar.cli._common import parse
+from dingocar.cli._common import parse, path
 from dingocar.errors import UnknownNameError, UsageError
 
 
 def run(argv: list[str]) -> int:
     from dingocar.config import CarConfig
+    from dingocar.files import replace_file
     from dingocar.templates import templates
 
     args = parse(__doc__, argv, "dingocar createcar")
     files = templates.files()
     if args["--template"] not in files:
         raise UnknownNameError("template", args["--template"], files)
-    folder = Path(args["--path"]).expanduser()
+    folder = path(args["--path"], "--path")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--path {folder}: is a file; give the folder to make")
     ours = {
@@ -38,8 +39,9 @@ def run(argv: list[str]) -> int:
     for name in ("data", "models", "logs"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name, text in ours.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        replace_file(folder / name, text)
     if not (folder / "myconfig.py").exists():
-        (folder / "myconfig.py").write_text(CarConfig.default_file(commented=True), encoding="utf-8")
-    print(f"made a car in {folder}\n\n    cd {folder}\n    python manage.py drive --laps 1 --record")
+        replace_file(folder / "myconfig.py", CarConfig.default_file(commented=True))
+    print(f"made a car in {folder}\n\n    cd {shlex.quote(str(folder))}")
+    print("    python manage.py drive --laps 1 --record")
     return 0

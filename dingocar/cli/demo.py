@@ -11,14 +11,16 @@ Options:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from dingocar.cli._common import note, number, parse, show
+from dingocar.cli._common import note, number, parse, path, show
 from dingocar.errors import DingocarError, UsageError
 
 #: What the pilot learns from, and the track it is judged on: it never saw a picture of that one.
@@ -30,11 +32,12 @@ MARK = ".dingocar-demo"
 def run(argv: list[str]) -> int:
     args = parse(__doc__, argv, "dingocar demo")
     laps = number(args["--laps"], "--laps", low=1)
-    summary = demo(Path(args["--out"]), laps)
+    out = path(args["--out"], "--out")
+    summary = demo(out, laps)
     text = (
         "{clean_laps} of {laps_asked} laps clean on {track}, a track the pilot was not trained on; "
         "mean |cte| {mean_abs_cte_m:.3f} m of {half_width_m:.2f} m half width\n".format(**summary)
-        + f"see {Path(args['--out']) / 'report.html'}"
+        + f"see {out / 'report.html'}"
     )
     show(summary, args["--json"], text)
     return 0 if summary["clean_laps"] == laps else 1
@@ -68,6 +71,8 @@ def demo(out: Path, laps: int) -> dict[str, Any]:
 
 
 def _empty_car_folder(out: Path) -> Path:
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out}: is a file; name a new folder")
     if out.exists() and any(out.iterdir()) and not (out / MARK).is_file():
         raise UsageError(f"--out {out}: is there and no earlier demo; name a new folder")
     shutil.rmtree(out, ignore_errors=True)
@@ -82,7 +87,11 @@ def _step(what: str, *argv: str, car: Path | None = None) -> None:
 
     program = "dingocar" if car is None else f"cd {car} && python manage.py"
     note(f"\n# {what}\n$ {program} {shlex.join(argv)}")
-    code = main(list(argv), car=None if car is None else car.resolve())
+    # What the steps print is not the demo's own result.
+    with contextlib.redirect_stdout(sys.stderr):
+        code = main(list(argv), car=None if car is None else car.resolve())
+    if code >= 128:
+        raise SystemExit(code)  # a stop signal: the step has said so
     if code != 0:
         raise DingocarError(f"the step failed with exit code {code}: dingocar {shlex.join(argv)}")
 

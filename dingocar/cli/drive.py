@@ -2,7 +2,7 @@
 
 Usage:
     dingocar drive [--model FILE] [--laps N | --max-loops N] [--track NAME] [--look NAME]
-                   [--record] [--tub DIR] [--fast] [--set NAME=VALUE]... [--json]
+                   [--record] [--tub DIR] [--fast] [--timings] [--set NAME=VALUE]... [--json]
 
 Options:
     --model FILE       the pilot that drives, .keras or .tflite or Donkeycar's .h5; without it the expert does
@@ -13,67 +13,91 @@ Options:
     --record           record into the car's tub (DATA_PATH)
     --tub DIR          record into this tub
     --fast             do not wait for the clock: as fast as the computer can (simulator only)
+    --timings          also show how long each part took
     --set NAME=VALUE   another setting of config.py, for this drive
     --json             print one JSON object
 """
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dingocar.cli._common import assignments, import_keras_quietly, note, optional_number, parse, show
-from dingocar.errors import UsageError
+from dingocar.cli._common import (
+    assignments,
+    import_keras_quietly,
+    note,
+    optional_number,
+    optional_path,
+    parse,
+    path,
+    show,
+)
+from dingocar.errors import DingocarError, UsageError
+from dingocar.usercode import describe, import_file
 
 if TYPE_CHECKING:
     from dingocar.config import CarConfig
     from dingocar.vehicle import DriveReport, Vehicle
 
 
+logger = logging.getLogger(__name__)
+
+
 def run(argv: list[str]) -> int:
     from dingocar.config import CarConfig
+    from dingocar.profiler import table
     from dingocar.registry import car_folder
 
-    args = parse(__doc__, argv, "drive")
+    args = parse(__doc__, argv, "dingocar drive")
     folder = car_folder()
     if folder is None:
         raise UsageError(
-            "drive: there is no car here (no manage.py); cd to one, or dingocar createcar --path mycar"
+            "drive: there is no car here (no manage.py and config.py); cd to one, or make one: "
+            "dingocar createcar --path mycar"
         )
     overrides = assignments(args["--set"])
-    overrides |= {"SIM_TRACK": args["--track"]} if args["--track"] else {}
-    overrides |= {"SIM_LOOK": args["--look"]} if args["--look"] else {}
+    overrides |= {
+        name: args[option]
+        for name, option in (("SIM_TRACK", "--track"), ("SIM_LOOK", "--look"))
+        if args[option] is not None
+    }
     cfg = CarConfig.load(folder, overrides)
     max_loops = optional_number(args["--max-loops"], "--max-loops", low=1) or cfg.MAX_LOOPS
     laps = optional_number(args["--laps"], "--laps", low=1)
-    tub = Path(args["--tub"]) if args["--tub"] else folder / cfg.DATA_PATH if args["--record"] else None
-    model = Path(args["--model"]) if args["--model"] else None
+    tub = optional_path(args["--tub"], "--tub")
+    if tub is None and args["--record"]:
+        tub = folder / path(cfg.DATA_PATH, "DATA_PATH")
+    model = optional_path(args["--model"], "--model")
     if model is not None and model.suffix != ".tflite":
         import_keras_quietly()
-    vehicle = _builder(folder)(cfg, model=model, tub=tub, laps=laps, fast=args["--fast"])
+    vehicle = _build(folder, cfg, model=model, tub=tub, laps=laps, fast=args["--fast"])
     note(_announcement(cfg, model, tub))
     report = vehicle.start(rate_hz=None if args["--fast"] else cfg.DRIVE_LOOP_HZ, max_loop_count=max_loops)
     figures = _figures(vehicle, report, tub)
+    if args["--timings"]:
+        note(table(report.timings))
     show(figures, args["--json"], _text(figures))
     return 128 + report.signal if report.signal else 0
 
 
-def _builder(folder: Path) -> Callable[..., Vehicle]:
-    """The `build` of the car's own manage.py."""
-    path = folder / "manage.py"
-    spec = importlib.util.spec_from_file_location("_dingocar_car_manage", path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{path}: cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def _build(folder: Path, cfg: CarConfig, **options: Any) -> Vehicle:
+    """Calls the `build` of the car's own manage.py."""
+    file = folder / "manage.py"
+    module = import_file(file, "_dingocar_car_manage")
     if not callable(getattr(module, "build", None)):
         raise UsageError(
-            f"{path}: must define build(cfg, model, tub, laps, fast), see dingocar list templates"
+            f"{file}: must define build(cfg, model, tub, laps, fast), see dingocar list templates"
         )
-    builder: Callable[..., Vehicle] = module.build
-    return builder
+    try:
+        vehicle: Vehicle = module.build(cfg, **options)
+    except (DingocarError, KeyboardInterrupt, ModuleNotFoundError):
+        raise
+    except Exception as error:
+        logger.info("the car cannot be built", exc_info=True)
+        raise UsageError(f"the car cannot be built: {describe(error, file)}") from None
+    return vehicle
 
 
 def _announcement(cfg: CarConfig, model: Path | None, tub: Path | None) -> str:

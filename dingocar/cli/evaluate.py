@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dingocar.cli._common import Progress, import_keras_quietly, metrics_table, number, parse, show
+from dingocar.cli._common import Progress, import_keras_quietly, metrics_table, number, parse, path, show
 
 if TYPE_CHECKING:
     from dingocar.evaluate import Driver, DriveResult
@@ -32,11 +32,15 @@ if TYPE_CHECKING:
 def run(argv: list[str]) -> int:
     from dingocar.evaluate import evaluate, pilot_driver
     from dingocar.sim import Camera, Expert, load_track
+    from dingocar.sim.world import MAX_CARS
 
     args = parse(__doc__, argv, "dingocar evaluate")
     if args["--tub"]:
         return _offline(args["--model"], args["--tub"], args["--json"])
-    laps, seed = number(args["--laps"], "--laps", low=1), number(args["--seed"], "--seed", low=0)
+    laps, seed = (
+        number(args["--laps"], "--laps", low=1, high=MAX_CARS),
+        number(args["--seed"], "--seed", low=0),
+    )
     track = load_track(args["--track"])
     camera = Camera()
     driver: Driver
@@ -44,7 +48,7 @@ def run(argv: list[str]) -> int:
         driver = Expert(track).act
     else:
         pilot = load_quietly(args["--model"])
-        driver, camera = pilot_driver(pilot), Camera(shape=pilot.image_shape[:2])
+        driver, camera = pilot_driver(pilot), Camera.of_shape(pilot.image_shape[:2])
     with Progress(laps, "driving") as progress:
         result = evaluate(driver, track, args["--look"], laps, seed, camera, on_progress=progress.at)
     show(result.to_json(), args["--json"], summary(result))
@@ -55,16 +59,21 @@ def load_quietly(model: str) -> RunnablePilot:
     """Loads a pilot without the backend's start-up remarks."""
     from dingocar.zoo import load_pilot
 
-    if not model.endswith(".tflite"):
+    file = path(model, "--model")
+    if file.suffix != ".tflite":
         import_keras_quietly()
-    return load_pilot(model)
+    return load_pilot(file)
 
 
 def _offline(model: str, tubs: list[str], as_json: bool) -> int:
     from dingocar.evaluate.offline import evaluate_offline
 
-    result = evaluate_offline(load_quietly(model), tubs)
-    what = "held-out pictures" if result.held_out else "pictures, none of them trained on"
+    result = evaluate_offline(load_quietly(model), [path(tub, "--tub") for tub in tubs])
+    what = (
+        "held-out pictures"
+        if result.held_out
+        else "pictures (the pilot's file does not name these recordings)"
+    )
     figures = result.to_json()
     skipped = f", {result.skipped} records skipped" if result.skipped else ""
     text = f"{metrics_table(figures['validation'])}\n{result.frames} {what}{skipped}"

@@ -15,6 +15,7 @@ from pathlib import Path
 from dingocar import __version__
 from dingocar.errors import DingocarError, MissingExtraError
 from dingocar.registry import Registry, use_car_folder
+from dingocar.supervision import stop_signals
 
 commands = Registry("command", "dingocar.cli", entry="run", hidden=("main",))
 
@@ -49,36 +50,59 @@ def main(argv: list[str] | None = None, car: Path | None = None) -> int:
         car: the car's folder, when called from its `manage.py`; otherwise the current folder if it is one.
     """
     argv = sys.argv[1:] if argv is None else argv
-    level = os.environ.get("DINGOCAR_LOG", "WARNING").upper()
+    level = logging.getLevelNamesMapping().get(os.environ.get("DINGOCAR_LOG", "").upper(), logging.WARNING)
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-    if not argv or argv[0] in ("--help", "-h", "help"):
-        print(usage())
-        return 0
-    if argv[0] == "--version":
-        print(f"dingocar {__version__}")
-        return 0
-    if car is None and Path("manage.py").is_file():
-        car = Path.cwd()
-    use_car_folder(car)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        return int(commands.load(argv[0])(argv) or 0)
+        with stop_signals(_interrupt):
+            return _dispatch(argv, car)
     except DingocarError as error:
-        print(f"dingocar: {error}", file=sys.stderr)
-        return error.exit_code
+        code, told = error.exit_code, str(error)
+    except Stopped as stop:
+        code, told = 128 + stop.number, "interrupted"
+    except KeyboardInterrupt:
+        code, told = 130, "interrupted"
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone: nothing is left to say to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:
             raise
         missing = MissingExtraError(error.name, EXTRAS[error.name], f"dingocar {argv[0]}")
-        print(f"dingocar: {missing}", file=sys.stderr)
-        return missing.exit_code
-    except BrokenPipeError:
-        # The reader of our output (head, less) has gone: nothing is left to say to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code, told = missing.exit_code, str(missing)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        code, told = 2, f"{place}{error.strerror or error}"
+    print(f"dingocar: {told}", file=sys.stderr)
+    return code
+
+
+class Stopped(KeyboardInterrupt):
+    """A stop signal; whoever tidies up after Ctrl-C does so after this too."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _interrupt(number: int) -> None:
+    raise Stopped(number)
+
+
+def _dispatch(argv: list[str], car: Path | None) -> int:
+    if not argv or argv[0] in ("--help", "-h", "help"):
+        print(usage(), flush=True)
         return 0
-    except KeyboardInterrupt:
-        print("dingocar: interrupted", file=sys.stderr)
-        return 130
+    if argv[0] == "--version":
+        print(f"dingocar {__version__}")
+        return 0
+    if car is None and Path("manage.py").is_file() and Path("config.py").is_file():
+        car = Path.cwd()
+    use_car_folder(car)
+    code = int(commands.load(argv[0])(argv) or 0)
+    sys.stdout.flush()
+    return code
 
 
 if __name__ == "__main__":

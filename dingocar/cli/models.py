@@ -12,7 +12,7 @@ import json
 import time
 from pathlib import Path
 
-from dingocar.cli._common import parse, show
+from dingocar.cli._common import parse, path, show
 
 
 def run(argv: list[str]) -> int:
@@ -23,13 +23,13 @@ def run(argv: list[str]) -> int:
     if args["FILE"]:
         from dingocar.zoo import read_card
 
-        card = read_card(args["FILE"])
+        card = read_card(path(args["FILE"], "FILE"))
         show(card, args["--json"], json.dumps(card, indent=2))
         return 0
     from dingocar.training.database import read_database
 
-    folder = car_folder() or Path()
-    entries = read_database(folder / CarConfig.load(folder).MODELS_PATH)
+    folder = car_folder()
+    entries = read_database((folder or Path()) / CarConfig.load(folder).MODELS_PATH)
     rows = [f"{'name':<24} {'type':<12} {'trained':<17} {'steering R2':>11}  tubs"]
     for entry in entries:
         r2 = entry.get("Validation", {}).get("steering", {}).get("r2")

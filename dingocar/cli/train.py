@@ -23,7 +23,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dingocar.cli._common import assignments, import_keras_quietly, metrics_table, note, number, parse, show
+from dingocar.cli._common import (
+    assignments,
+    import_keras_quietly,
+    metrics_table,
+    note,
+    number,
+    optional_path,
+    parse,
+    path,
+    show,
+)
 from dingocar.errors import ImageError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -47,37 +57,40 @@ def run(argv: list[str]) -> int:
     from dingocar.registry import car_folder
     from dingocar.training import train
 
-    args = parse(__doc__, argv, "train")
+    args = parse(__doc__, argv, "dingocar train")
     overrides = assignments(args["--set"])
-    folder = car_folder() or Path()
+    folder = car_folder()
     cfg = CarConfig.load(folder, {name: text for name, text in overrides.items() if name.isupper()})
-    model = Path(args["--model"]) if args["--model"] else None
+    model, transfer = (optional_path(args[name], name) for name in ("--model", "--transfer"))
+    tubs = [path(tub, "--tub") for tub in args["--tub"]]
     if model is not None and model.suffix != ".keras":
         raise UsageError(f"--model {model}: training writes a .keras file; see dingocar export for others")
     tflite = args["--tflite"] or cfg.TFLITE
     if tflite not in ("float", "int8", "none"):
         raise UsageError(f"--tflite must be float, int8 or none, got {tflite!r}")
     lower = {name: text for name, text in overrides.items() if not name.isupper()}
-    pilot, settings = _settings(args["--type"] or cfg.DEFAULT_MODEL_TYPE, cfg, lower, args["--epochs"])
+    pilot, settings = _settings(
+        cfg.DEFAULT_MODEL_TYPE if args["--type"] is None else args["--type"], cfg, lower, args["--epochs"]
+    )
     import_keras_quietly()
     result = train(
-        args["--tub"],
+        tubs,
         pilot,
         model,
         settings,
-        args["--transfer"],
-        models_folder=folder / cfg.MODELS_PATH,
+        transfer,
+        models_folder=(folder or Path()) / cfg.MODELS_PATH,
         comment=args["--comment"],
     )
     figures = result.to_json() | {"tflite": None}
     if tflite != "none":
         note(f"writing {result.model.with_suffix('.tflite')} ({tflite})")
-        figures["tflite"] = str(to_tflite(result.model, None, tflite, args["--tub"]))
+        figures["tflite"] = str(to_tflite(result.model, None, tflite, tubs))
     show(figures, args["--json"], _text(figures))
     return 130 if result.interrupted else 0
 
 
-def to_tflite(model: Path, out: Path | None, kind: str, tubs: list[str]) -> Path:
+def to_tflite(model: Path, out: Path | None, kind: str, tubs: list[Path]) -> Path:
     """Writes a `.keras` pilot as `.tflite` (`kind` float or int8, calibrated on the tubs)."""
     from dingocar.training.export import MAX_CALIBRATION, export_tflite
     from dingocar.zoo import read_card
@@ -89,7 +102,7 @@ def to_tflite(model: Path, out: Path | None, kind: str, tubs: list[str]) -> Path
     return export_tflite(model, out, "int8", _spread_images(tubs, (height, width), MAX_CALIBRATION))
 
 
-def _spread_images(tubs: list[str], size: tuple[int, int], n: int) -> Iterator[Uint8Array]:
+def _spread_images(tubs: list[Path], size: tuple[int, int], n: int) -> Iterator[Uint8Array]:
     """About `n` pictures, evenly spread over all records of the tubs; broken ones are passed over."""
     from dingocar.tub import open_tub
 
@@ -119,6 +132,7 @@ def _settings(
     kind: str, cfg: CarConfig, overrides: dict[str, str], epochs: str | None
 ) -> tuple[Pilot, TrainingSettings]:
     """The pilot and the training settings that config, --epochs and --set ask for."""
+    from dingocar.config import literal
     from dingocar.training import TrainingSettings
     from dingocar.zoo import pilots
 
@@ -134,15 +148,6 @@ def _settings(
     training = {name: text for name, text in overrides.items() if name.split(".")[0] in training_names}
     pilot = pilot_class.from_settings(
         {"image_shape": (cfg.IMAGE_H, cfg.IMAGE_W, 3)}
-        | {name: _literal(text) for name, text in overrides.items() if name in pilot_names}
+        | {name: literal(text) for name, text in overrides.items() if name in pilot_names}
     )
     return pilot, TrainingSettings.from_strings(training, base=settings)
-
-
-def _literal(text: str) -> Any:
-    import ast
-
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text

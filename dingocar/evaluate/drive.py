@@ -104,12 +104,13 @@ def evaluate(
     log = _Log(laps)
     active = np.ones(laps, bool)
     fell_off = np.zeros(laps, int)
-    before_m = np.zeros(laps)  # driven before the car was last put back
+    driven_m, before_m = np.zeros(laps), np.zeros(laps)  # before_m: until the car was last put back
     for step in range(int(length_m / SLOWEST_MPS / dt_s)):
         steering, throttle = (np.asarray(value, float) for value in driver(state))
         state = world.step(steering, throttle)
         log.add(state, steering, active)
-        driven_m = before_m + state.progress_m
+        # A car that has come round drives on, but what it does then counts no more.
+        driven_m = np.where(active, before_m + state.progress_m, driven_m)
         off = state.off_track & active
         fell_off += off
         active &= driven_m < length_m

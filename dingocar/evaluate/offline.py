@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dingocar.training import Dataset, load_dataset, split_blocks
+from dingocar.errors import UsageError
+from dingocar.training import Dataset, TrainingSettings, load_dataset
 from dingocar.training.dataset import LABELS
 from dingocar.training.metrics import Metrics, compare
+from dingocar.training.trainer import hold_out
 from dingocar.zoo import RunnablePilot
 
 
@@ -23,8 +25,8 @@ class OfflineResult:
     Attributes:
         steering, throttle: {"mae", "r2", "corr"}; see `dingocar.training.metrics.compare`.
         frames: pictures judged.
-        held_out: True: only the blocks that were held out when the pilot was trained; False: the pilot was
-            not trained on these tubs, and all their pictures were judged.
+        held_out: True: only the blocks that were held out when the pilot was trained; False: all pictures,
+            as the pilot's file does not name these recordings.
         skipped: records without a label or a whole picture.
     """
 
@@ -51,6 +53,8 @@ def evaluate_offline(pilot: RunnablePilot, tubs: Sequence[Path | str]) -> Offlin
     the blocks that were held out then are judged.
 
     Raises:
+        UsageError: the pilot was trained on some of these recordings and others, so what was held out then
+            cannot be told from what was not.
         TubError: a folder is no tub.
         TrainingError: no usable records.
     """
@@ -67,16 +71,26 @@ def evaluate_offline(pilot: RunnablePilot, tubs: Sequence[Path | str]) -> Offlin
 
 
 def _held_out(data: Dataset, card: dict[str, Any]) -> npt.NDArray[np.int64] | None:
-    """The rows that were held out in training; None if the pilot was trained on other recordings."""
-    trained_on = [tub["hash"] for tub in card.get("tubs", [])]
+    """The rows that were held out in training; None if the pilot's card does not name the recordings."""
+    trained_on = {tub["hash"]: tub["path"] for tub in card.get("tubs", [])}
     settings = card.get("training", {}).get("settings")
-    if not trained_on or settings is None or trained_on != [tub.hash for tub in data.tubs]:
+    ours = [tub.hash for tub in data.tubs]
+    if settings is None:
         return None
-    return split_blocks(
-        data.tub_numbers,
-        data.runs,
-        settings["validation_fraction"],
-        settings["validation_blocks"],
-        settings["gap_frames"],
-        settings["split_seed"],
-    ).validation
+    changed = {Path(tub.path).resolve() for tub in data.tubs if tub.hash not in trained_on} & {
+        Path(path).resolve() for path in trained_on.values()
+    }
+    if changed:
+        raise UsageError(
+            f"--tub {min(changed)}: has changed since the pilot was trained on it (records added, deleted or "
+            "damaged), so what was held out then cannot be told; record a new tub to judge it on"
+        )
+    if not trained_on.keys() & set(ours):
+        return None
+    if list(trained_on) != ours:
+        raise UsageError(
+            "--tub: the pilot was trained on some of these recordings together with others; to judge it on "
+            f"what was held out then, give just these, in this order: {', '.join(trained_on.values())}"
+        )
+    names = ("validation_fraction", "validation_blocks", "gap_frames", "split_seed")
+    return hold_out(data, TrainingSettings(**{name: settings[name] for name in names})).validation

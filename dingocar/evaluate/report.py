@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from dingocar.errors import MissingExtraError
 from dingocar.evaluate.drive import DriveResult
+from dingocar.files import replace_file
 from dingocar.sim import Camera, Expert, Track, World
 from dingocar.zoo import RunnablePilot
 
@@ -43,7 +44,7 @@ class Sample:
 def samples(pilot: RunnablePilot, expert: Expert, track: Track, n: int = 8, seed: int = 0) -> list[Sample]:
     """Places `n` cars around the track, a little beside the centre line, and asks both drivers."""
     height, width = pilot.image_shape[:2]
-    world = World(track, n=n, camera=Camera(shape=(height, width)), seed=seed)
+    world = World(track, n=n, camera=Camera.of_shape((height, width)), seed=seed)
     offsets = np.random.default_rng(seed).uniform(-0.3, 0.3, n) * track.half_width_m.mean()
     state = world.reset(seed, start_s_m=np.arange(n) / n * track.length_m, cte_m=offsets)
     pilot_steering, _ = pilot.run_batch(state.image)
@@ -148,7 +149,7 @@ def write_page(
             for row in rows
         ]
         parts.append(f"<h2>{html.escape(heading)}</h2><table>{''.join(lines)}</table>")
-    path.write_text(_PAGE.format(title=html.escape(title), body="\n".join(parts)), encoding="utf-8")
+    replace_file(path, _PAGE.format(title=html.escape(title), body="\n".join(parts)))
 
 
 _PAGE = """<!doctype html>

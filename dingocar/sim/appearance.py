@@ -18,7 +18,7 @@ from dingocar.registry import Registry
 from dingocar.sim.track import Track
 
 #: All looks that can be asked for by name.
-looks = Registry("look", "dingocar.sim.looks", entry="paint")
+looks = Registry("look", "dingocar.sim.looks", entry="paint", in_car=True)
 
 #: Elevation of the uppermost row of a sky, in radians; what is above it has that row's colours.
 SKY_TOP_RAD = 1.0

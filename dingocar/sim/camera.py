@@ -71,6 +71,22 @@ class Camera:
                 f"corners at fov_rad={self.fov_rad:g}; choose k1 and k2 nearer to 0"
             )
 
+    @classmethod
+    def of_shape(cls, shape: tuple[int, int]) -> Camera:
+        """The default camera with pictures of another size; from corner to corner it sees the same.
+
+        >>> Camera.of_shape((240, 320)).fov_rad == Camera().fov_rad
+        True
+        >>> round(Camera.of_shape((120, 120)).fov_rad, 2)
+        1.75
+        """
+        default = cls()
+        diagonal_px = math.hypot(*default.shape)
+        focal_px = default.focal_px * math.hypot(*shape) / diagonal_px
+        seen = np.array([shape[1] / 2 / focal_px])
+        fov_rad = 2 * math.atan(float(seen[0] * default._undistort(seen)[0]))
+        return cls(fov_rad=round(fov_rad, 9), shape=shape)
+
     @property
     def focal_px(self) -> float:
         """Focal length in pixels."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tokenize
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from dingocar.registry import Registry
 FloatArray = npt.NDArray[np.float64]
 
 #: All tracks that can be asked for by name; one file each, with `build(argument) -> Track`.
-tracks = Registry("track", "dingocar.sim.tracks", entry="build")
+tracks = Registry("track", "dingocar.sim.tracks", entry="build", in_car=True)
 
 #: Largest coordinate that is accepted, in metres: a track is for an RC car.
 MAX_COORDINATE_M = 1_000.0
@@ -24,6 +26,14 @@ MAX_ROWS = 50_000
 REACH_M = 1.0
 #: Two points nearer than this are one point: DeepRacer's files repeat rows.
 SAME_POINT_M = 1e-9
+#: Shortest lap: no car fits on a shorter one, and what is measured per lap or per step means nothing.
+MIN_LENGTH_M = 1.0
+
+# What numpy raises over a file whose header is no array's.
+_NPY_ERRORS = (
+    *(OSError, ValueError, EOFError, TypeError, OverflowError),
+    *(SyntaxError, tokenize.TokenError, MemoryError, RecursionError),
+)
 
 
 class Track:
@@ -38,18 +48,16 @@ class Track:
         left: float64 (N, 2), the left edge beside each centre row.
         right: float64 (N, 2), the right edge.
         half_width_m: float64 (N,), half the distance between the edges.
-        length_m: length of one lap along the centre line.
-        closed: always True.
+        length_m: length of one lap along the centre line, at least `MIN_LENGTH_M`.
     """
-
-    closed = True
 
     def __init__(self, name: str, centre: npt.ArrayLike, left: npt.ArrayLike, right: npt.ArrayLike) -> None:
         """Takes the three lines as (N, 2) arrays in metres.
 
         Raises:
             TrackError: too few rows, wrong shapes, numbers that are no coordinates of a track, two
-                successive centre rows that are the same point, or edges on the wrong side.
+                successive centre rows that are the same point, a lap shorter than `MIN_LENGTH_M`, or
+                edges on the wrong side.
         """
         self.name = name
         self.centre, self.left, self.right = (
@@ -65,6 +73,11 @@ class Track:
             raise TrackError(f"track {name}: centre rows {row} and {row + 1} are the same point")
         self._start_m = np.concatenate(([0.0], np.cumsum(self._step_m)))
         self.length_m = float(self._start_m[-1])
+        if self.length_m < MIN_LENGTH_M:
+            raise TrackError(
+                f"track {name}: {self.length_m:.3g} m long, expected {MIN_LENGTH_M:g} m or more; its points "
+                "must be in metres"
+            )
         segment_yaw = np.arctan2(self._step[:, 1], self._step[:, 0])
         turn = wrap_angle(segment_yaw - np.roll(segment_yaw, 1))  # at each vertex
         self._vertex_yaw = segment_yaw - turn / 2
@@ -212,7 +225,7 @@ def load_track(name: str | Path) -> Track:
     'oval'
     """
     if Path(name).suffix == ".npy":
-        return read_deepracer(name)
+        return read_deepracer(os.path.expanduser(name))
     kind, colon, argument = str(name).partition(":")
     track = tracks.load(kind)(argument if colon else None)
     if not isinstance(track, Track):
@@ -239,7 +252,7 @@ def read_deepracer(path: Path | str) -> Track:
         mapped = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
         raise TrackError(f"{path}: no such track file") from None
-    except (OSError, ValueError, EOFError) as error:
+    except _NPY_ERRORS as error:
         raise TrackError(f"{path}: not a DeepRacer track file ({error})") from None
     if mapped.dtype.kind not in "fiu" or mapped.ndim != 2 or mapped.shape[1] != 6:
         raise TrackError(

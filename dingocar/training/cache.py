@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import logging
 import os
@@ -28,7 +27,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from dingocar.errors import ImageError, TrainingError
-from dingocar.images import MAX_PIXELS
+from dingocar.images import open_picture, read_picture
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +141,7 @@ def _decode_all(paths: Sequence[Path | None], out: Uint8Array, workers: int) -> 
                     problems.append(str(error))
 
     with warnings.catch_warnings(), ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        # Pillow warns of large pictures; `_decode_into` refuses them, by a bound of our own.
+        # Pillow warns of large pictures; `open_picture` refuses them, by a bound of our own.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         for _ in pool.map(decode, range(0, len(paths), _CHUNK)):
             pass
@@ -158,24 +157,16 @@ def _decode_into(out: Uint8Array, path: Path | None) -> None:
     height, width = out.shape[:2]
     if path is None:
         raise ImageError("a record has no picture")
-    try:
-        with open(path, "rb") as file:
-            raw = file.read()
-        if _decode_jpeg(out, raw):
-            return
-        picture = Image.open(io.BytesIO(raw), formats=("JPEG", "PNG"))
-        if picture.width * picture.height > MAX_PIXELS:
-            raise ImageError(f"{path}: {picture.width}x{picture.height} is too large; not decoded")
+    raw = read_picture(path)
+    if _decode_jpeg(out, raw):
+        return
+    with open_picture(raw, str(path)) as picture:
         if picture.width >= 4 * width and picture.height >= 4 * height:
             picture.draft("RGB", (2 * width, 2 * height))
         rgb = picture if picture.mode == "RGB" else picture.convert("RGB")
         if rgb.size != (width, height):
             rgb = rgb.resize((width, height), Image.Resampling.BILINEAR)
         out[...] = np.asarray(rgb)
-    except FileNotFoundError:
-        raise ImageError(f"{path}: no such picture") from None
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path}: cannot be decoded ({error})") from None
 
 
 def _decode_jpeg(out: Uint8Array, raw: bytes) -> bool:

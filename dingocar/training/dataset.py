@@ -58,7 +58,6 @@ class Dataset:
         skipped: live records left out, in all tubs.
         problems: a line for each of the first problems.
         load_seconds: time it took to decode the pictures.
-        from_cache: whether an earlier run's decoded pictures were used.
     """
 
     images: npt.NDArray[np.uint8]
@@ -70,7 +69,6 @@ class Dataset:
     skipped: int
     problems: list[str]
     load_seconds: float
-    from_cache: bool
 
     def __len__(self) -> int:
         return len(self.images)
@@ -132,7 +130,6 @@ def load_dataset(
         skipped=live - len(used),
         problems=problems,
         load_seconds=pictures.seconds,
-        from_cache=pictures.reused,
     )
 
 

@@ -91,7 +91,8 @@ def fit(
         watcher = Watcher(batches, epochs, settings.patience, settings.min_delta, report, bar.frames)
         interrupted = not _run(model, batches, held_out, watcher)
     if interrupted:
-        logger.warning("training was stopped by hand: %s", _what_is_kept(watcher.best_epoch))
+        kept = "training was stopped by hand: the weights of epoch %d, the best so far, are saved"
+        logger.warning(kept, watcher.best_epoch)
     return Fit(_plain(model, pilot, watcher.best), watcher, policy, interrupted, taken)
 
 
@@ -135,7 +136,11 @@ def _reporter(bar: Bar, on_progress: Callable[[Progress], None] | None) -> Calla
 
 
 def _run(model: keras.Model, batches: Any, held_out: Any, watcher: Watcher) -> bool:
-    """Runs the epochs; returns whether they ended by themselves."""
+    """Runs the epochs; returns whether they ended by themselves.
+
+    Raises:
+        KeyboardInterrupt: it was stopped before the first epoch's end.
+    """
     try:
         model.fit(
             batches,
@@ -146,14 +151,10 @@ def _run(model: keras.Model, batches: Any, held_out: Any, watcher: Watcher) -> b
             verbose=0,
         )
     except KeyboardInterrupt:
+        if watcher.best is None:
+            raise  # nothing was learned: an earlier pilot of that name stays
         return False
     return True
-
-
-def _what_is_kept(best_epoch: int) -> str:
-    if best_epoch:
-        return f"the weights of epoch {best_epoch}, the best so far, are saved"
-    return "no epoch was finished; the weights are saved as they are"
 
 
 def _learning_rate(settings: TrainingSettings, epochs: int, steps: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -78,7 +79,22 @@ def train(
         chosen = pilots.load(chosen).from_settings(pilot_settings or {})
     path = _output_path(model_path, models_folder)
     data = _load(tubs, chosen, settings)
-    split = split_blocks(
+    split = hold_out(data, settings)
+    fitted = fit(data, split, chosen, settings, transfer, on_progress)
+    commands = _drive(fitted.model, chosen, data, split)
+    result = _measure(path, chosen, data, split, fitted, commands)
+    result = dataclasses.replace(result, seconds=time.perf_counter() - started)
+    # The pilot first: a picture or an entry that cannot be written must not cost it.
+    _save(fitted.model, chosen, data, settings, result)
+    if settings.curve:
+        result = dataclasses.replace(result, curve=_curve(path, result, commands))
+    _enter(chosen, data, settings, result, transfer, comment)
+    return result
+
+
+def hold_out(data: Dataset, settings: TrainingSettings) -> Split:
+    """Splits a dataset as its training does; see `split_blocks`."""
+    return split_blocks(
         data.tub_numbers,
         data.runs,
         settings.validation_fraction,
@@ -86,11 +102,6 @@ def train(
         settings.gap_frames,
         settings.split_seed,
     )
-    fitted = fit(data, split, chosen, settings, transfer, on_progress)
-    result = _measure(path, chosen, data, split, settings, fitted)
-    result = dataclasses.replace(result, seconds=time.perf_counter() - started)
-    _save(fitted.model, chosen, data, settings, result, transfer, comment)
-    return result
 
 
 def _output_path(model_path: Path | str | None, models_folder: Path | str) -> Path:
@@ -103,8 +114,12 @@ def _output_path(model_path: Path | str | None, models_folder: Path | str) -> Pa
     folder = Path(models_folder) if path is None else path.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
-        raise TrainingError(f"{folder}: cannot be made ({error.strerror})") from error
+        raise TrainingError(f"{folder}: the pilot cannot be written there ({error.strerror})") from error
+    if path is not None and path.is_dir():
+        raise TrainingError(f"{path}: expected a file to write the pilot to, is a folder")
     return default_model_path(folder) if path is None else path
 
 
@@ -115,18 +130,23 @@ def _load(tubs: Sequence[Path | str], pilot: Pilot, settings: TrainingSettings) 
         folder=Path(settings.cache_folder).expanduser() if settings.cache_folder else None,
     )
     height, width, _ = pilot.settings.image_shape
-    return load_dataset(tubs, (height, width), limits, settings.decode_workers)
+    data = load_dataset(tubs, (height, width), limits, settings.decode_workers)
+    seen: dict[str, str] = {}
+    for tub in data.tubs:
+        if tub.hash in seen:
+            raise TrainingError(
+                f"{tub.path}: holds the same records as {seen[tub.hash]}; give it once, or pictures that are "
+                "held out from the one are trained on in the other"
+            )
+        seen[tub.hash] = tub.path
+    return data
 
 
 def _measure(
-    path: Path, pilot: Pilot, data: Dataset, split: Split, settings: TrainingSettings, fitted: Fit
+    path: Path, pilot: Pilot, data: Dataset, split: Split, fitted: Fit, commands: Commands
 ) -> TrainingResult:
-    """Drives the validation frames, draws the curve and puts the figures together."""
+    """Puts the figures together."""
     watcher = fitted.watcher
-    commands = _drive(fitted.model, pilot, data, split)
-    curve = None
-    if settings.curve:
-        curve = draw_curve(path.with_suffix(".png"), watcher.history, watcher.best_epoch, commands)
     return TrainingResult(
         model=path,
         pilot=pilot.name,
@@ -146,7 +166,6 @@ def _measure(
         precision=fitted.precision,
         interrupted=fitted.interrupted,
         transferred=fitted.transferred,
-        curve=curve,
     )
 
 
@@ -166,8 +185,40 @@ def _drive(model: keras.Model, pilot: Pilot, data: Dataset, split: Split) -> Com
     }
 
 
+def _curve(path: Path, result: TrainingResult, commands: Commands) -> Path | None:
+    """Draws the training curve beside the pilot; None, and a warning, where that cannot be."""
+    try:
+        return draw_curve(path.with_suffix(".png"), result.history, result.best_epoch, commands)
+    except OSError as error:
+        logger.warning("no training curve: %s (%s)", path.with_suffix(".png"), error.strerror)
+        return None
+
+
+def _training_facts(result: TrainingResult, settings: TrainingSettings) -> dict[str, Any]:
+    """What the pilot's card and the database say of the training."""
+    facts = result.to_json()
+    for elsewhere in ("model", "validation", "curve"):
+        del facts[elsewhere]
+    return facts | {"settings": settings.to_json()}
+
+
 def _save(
-    model: keras.Model,
+    model: keras.Model, pilot: Pilot, data: Dataset, settings: TrainingSettings, result: TrainingResult
+) -> None:
+    """Writes the pilot's file."""
+    from dingocar.zoo.artefact import save_pilot
+
+    card = {
+        "tubs": [dataclasses.asdict(tub) for tub in data.tubs],
+        "metrics": result.validation,
+        "training": _training_facts(result, settings),
+        "versions": _versions(),
+    }
+    save_pilot(result.model, model, pilot, card)
+    logger.info("saved %s", result.model)
+
+
+def _enter(
     pilot: Pilot,
     data: Dataset,
     settings: TrainingSettings,
@@ -175,35 +226,25 @@ def _save(
     transfer: Path | str | None,
     comment: str | None,
 ) -> None:
-    """Writes the pilot's file and the database's entry."""
-    from dingocar.zoo.artefact import save_pilot
-
-    tubs = [dataclasses.asdict(tub) for tub in data.tubs]
-    training = {key: value for key, value in result.to_json().items() if key not in ("model", "validation")}
-    card = {
-        "tubs": tubs,
-        "metrics": result.validation,
-        "training": {**training, "settings": settings.to_json()},
-        "versions": _versions(),
+    """Writes the database's entry; a warning where that cannot be."""
+    facts = _training_facts(result, settings)
+    entry = {
+        "Name": result.model.stem,
+        "Pilot": type(pilot).__name__,
+        "Type": pilot.name,
+        "Tubs": ",".join(tub.path for tub in data.tubs),
+        "History": result.history,
+        "Transfer": None if transfer is None else Path(transfer).name,
+        "Comment": comment,
+        "Config": facts.pop("settings"),
+        "Validation": result.validation,
+        "Training": facts,
+        "TubHashes": [tub.hash for tub in data.tubs],
     }
-    save_pilot(result.model, model, pilot, card)
-    add_entry(
-        result.model.parent,
-        {
-            "Name": result.model.stem,
-            "Pilot": type(pilot).__name__,
-            "Type": pilot.name,
-            "Tubs": ",".join(tub.path for tub in data.tubs),
-            "History": result.history,
-            "Transfer": None if transfer is None else Path(transfer).name,
-            "Comment": comment,
-            "Config": settings.to_json(),
-            "Validation": result.validation,
-            "Training": training,
-            "TubHashes": [tub.hash for tub in data.tubs],
-        },
-    )
-    logger.info("saved %s", result.model)
+    try:
+        add_entry(result.model.parent, entry)
+    except TrainingError as error:
+        logger.warning("the pilot is saved, but not entered in the database: %s", error)
 
 
 def _versions() -> dict[str, str]:

@@ -2,11 +2,10 @@
 
 >>> from dingocar.tub import TubWriter, open_tub
 >>> import tempfile, numpy as np
->>> folder = tempfile.mkdtemp()
->>> with TubWriter(folder, ["cam/image_array", "user/angle"], ["image_array", "float"]) as writer:
-...     writer.write({"cam/image_array": np.zeros((4, 4, 3), np.uint8), "user/angle": 0.5})
-0
->>> open_tub(folder)[0].steering
+>>> with tempfile.TemporaryDirectory() as folder:
+...     with TubWriter(folder, ["cam/image_array", "user/angle"], ["image_array", "float"]) as writer:
+...         index = writer.write({"cam/image_array": np.zeros((4, 4, 3), np.uint8), "user/angle": 0.5})
+...     open_tub(folder)[index].steering
 0.5
 """
 

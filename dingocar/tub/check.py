@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dingocar.errors import ImageError, TubError
+from dingocar.files import replace_file
 from dingocar.tub import format as fmt
 from dingocar.tub import legacy
 from dingocar.tub.record import Problem, Record, bad_number
@@ -77,7 +78,10 @@ def check(path: str | Path, fix: bool = False, threads: int | None = None) -> Re
         TubError: there is no tub, or it cannot be repaired because somebody is recording to it.
     """
     tub = open_tub(path)
-    problems, broken, pictures = _inspect(tub, threads)
+    try:
+        problems, broken, pictures = _inspect(tub, threads)
+    except OSError as error:
+        raise TubError(f"{tub.path}: cannot be read ({error})") from error
     report = Report(tub.path, len(tub), len(tub.deleted_records), pictures, problems, remaining=problems)
     if not fix or not problems:
         return report
@@ -175,7 +179,7 @@ def _catalog_manifest_problems(folder: Path, name: str, lengths: list[int]) -> l
         what = f"does not fit the {len(lengths)} lines of {name}"
     except FileNotFoundError:
         what = "is missing"
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         what = "cannot be read"
     return [Problem("catalog_manifest", path.name, what)]
 
@@ -284,5 +288,5 @@ class _Repair:
         if path.is_file() and path.read_bytes() == contents:
             return
         self.backup.keep(path)
-        fmt.replace_file(path, contents, durable=True)
+        replace_file(path, contents, durable=True)
         self.fixed.append(what)

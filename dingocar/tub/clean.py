@@ -53,8 +53,8 @@ def clean(path: str | Path, yes: bool = False) -> Cleaning:
         yes: remove them; otherwise they are only counted.
 
     Raises:
-        TubError: there is no tub, somebody is recording to it, or it is so damaged that it is not known
-            which pictures are in use.
+        TubError: there is no tub, somebody is recording to it, its `images` is a link, or it is so
+            damaged that it is not known which pictures are in use.
     """
     folder = open_tub(path).path
     if not yes:
@@ -81,6 +81,8 @@ def _unused(tub: Tub) -> list[tuple[Path, int]]:
         )
     used = {value for record in tub for value in record.fields.values() if isinstance(value, str)}
     folder = tub.path if tub.version == 1 else tub.path / fmt.IMAGES
+    if tub.version == 2 and folder.is_symlink():
+        raise fmt.linked(folder)  # its pictures could be another tub's
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:

@@ -118,11 +118,13 @@ def check_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     domain = metadata.get("domain")
     if domain is not None and domain not in fmt.DOMAINS:
         raise TubError(f"metadata domain: expected 'sim' or 'real', got {domain!r}")
+    if fmt.SESSIONS in metadata:
+        raise TubError(f"metadata {fmt.SESSIONS!r}: this key is for the words of later recordings; rename it")
     try:
-        json.dumps(dict(metadata), allow_nan=False)
+        plain: dict[str, Any] = json.loads(json.dumps(dict(metadata), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise TubError(f"metadata: expected what JSON can hold ({error})") from None
-    return dict(metadata)
+    return plain
 
 
 def check_inputs(inputs: Sequence[str], types: Sequence[str]) -> None:
@@ -143,10 +145,10 @@ def check_inputs(inputs: Sequence[str], types: Sequence[str]) -> None:
 
 def _picture(key: str, kind: str, value: Any) -> Pixels:
     """A copy of the pixels: the camera may write the next picture into the same array."""
-    if kind == "image_array":
+    if kind != "gray16_array":  # "image" of Donkeycar's is the same on disk
         return check_image(value, key).copy()
     pixels = np.asarray(value)
-    if pixels.dtype != np.uint16 or pixels.ndim != 2:
+    if pixels.dtype != np.uint16 or pixels.ndim != 2 or not pixels.size:
         raise TubError(f"{key}: expected a uint16 (H, W) array, got {pixels.dtype} {pixels.shape}")
     return pixels.copy()
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from dingocar.errors import TubError
+from dingocar.files import parse_json
 from dingocar.tub.record import Problem, is_plain_name
 
 try:
@@ -34,6 +35,8 @@ MAX_LINE_BYTES = 1 << 20
 MAX_MANIFEST_BYTES = 1 << 26
 MAX_INDEX = 10**12
 DOMAINS = ("sim", "real")
+#: Key in the metadata: session id -> what a later recording says that the tub does not.
+SESSIONS = "sessions"
 TYPES = (
     *("float", "str", "int", "boolean", "nparray", "list", "vector"),
     *("image_array", "gray16_array"),
@@ -136,11 +139,11 @@ def read_manifest(folder: Path, problems: list[Problem]) -> Manifest:
     ]
     for number, (name, kind, store) in enumerate(readers):
         try:
-            value = json.loads(lines[number]) if number < len(lines) else None
+            value = parse_json(lines[number]) if number < len(lines) else None
             if not isinstance(value, kind):
                 raise ValueError(f"expected a JSON {kind.__name__}")
             store(value)
-        except (ValueError, RecursionError):
+        except ValueError:
             complain(f"line {number + 1} ({name}) is lost or broken")
     if len(manifest.inputs) != len(manifest.types):
         complain(f"has {len(manifest.inputs)} inputs but {len(manifest.types)} types")
@@ -187,8 +190,8 @@ def catalog_number(name: str) -> int:
 
 
 def catalogs_in(folder: Path) -> list[str]:
-    """The names of all catalogs that lie in `folder`, in order."""
-    names = (path.name for path in folder.glob("catalog_*.catalog"))
+    """The names of all catalogs that lie in `folder`, in order; links to nowhere are none."""
+    names = (path.name for path in folder.glob("catalog_*.catalog") if os.path.isfile(path))
     return sorted((name for name in names if catalog_number(name) >= 0), key=catalog_number)
 
 
@@ -281,37 +284,41 @@ def read_json(path: Path) -> Any:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no JSON, or too large.
-        RecursionError: it is nested too deeply.
+        ValueError: it is no JSON, too large or nested too deeply.
     """
     with open(path, "rb") as file:
         raw = file.read(MAX_MANIFEST_BYTES + 1)
     if len(raw) > MAX_MANIFEST_BYTES:
         raise ValueError(f"{path}: is larger than {MAX_MANIFEST_BYTES} bytes")
-    return json.loads(raw)
+    return parse_json(raw)
 
 
-def replace_file(path: Path, contents: str | bytes, durable: bool = False) -> None:
-    """Writes a file so that a reader, and a crash, finds the whole old or the whole new one.
+def open_for_append(path: Path, new: bool = False) -> int:
+    """Opens a file of a tub for appending, never through a link out of the tub.
 
     Args:
         path: the file.
-        contents: its new contents.
-        durable: also wait until the disk has it, which guards against power cuts (slow on SD cards).
+        new: it must not be there yet.
+
+    Returns:
+        The descriptor.
+
+    Raises:
+        TubError: there is a link.
+        OSError: it cannot be opened.
     """
-    raw = contents.encode() if isinstance(contents, str) else contents
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(raw)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+    if path.is_symlink():
+        raise linked(path)
+    flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return os.open(path, flags | (os.O_CREAT | os.O_EXCL if new else 0), 0o666)
+
+
+def linked(path: Path) -> TubError:
+    """The error over a link where a tub must hold the thing itself."""
+    return TubError(
+        f"{path}: is a link and could lead to somebody else's files, so a recording does not write there "
+        "and a cleaning removes nothing there; put the thing itself in its place"
+    )
 
 
 class Backup:
@@ -327,7 +334,7 @@ class Backup:
             return
         if self.folder is None:
             self.folder = Path(tempfile.mkdtemp(prefix="backup_", dir=self._parent))
-        shutil.copy2(path, self.folder / path.name)
+        shutil.copy2(path, self.folder / path.name, follow_symlinks=False)
 
 
 @contextlib.contextmanager

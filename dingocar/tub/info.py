@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dingocar.tub import format as fmt
+from dingocar.tub.record import is_finite_number
 from dingocar.tub.tub import Tub
 
 #: A longer time between two records is a pause and not driving, in seconds.
@@ -53,8 +54,9 @@ def info(tub: Tub) -> dict[str, Any]:
 
 
 def _values(tub: Tub, key: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    found = [record.fields[key] for record in tub if record.fields.get(key) is not None]
-    return np.asarray(found, np.float64)
+    """The channel's numbers; what is no number, or overflows when squared, is left out."""
+    values = (record.fields.get(key) for record in tub)
+    return np.array([v for v in values if is_finite_number(v) and abs(v) < 1e100], np.float64)
 
 
 def _statistics(tub: Tub, key: str) -> dict[str, Any] | None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from dingocar.tub.format import IMAGE_TYPES, MAX_LINE_BYTES, is_index, replace_file
-from dingocar.tub.record import Contents, Problem, Record, bad_number, infer_inputs
+from dingocar.files import parse_json, replace_file
+from dingocar.tub.format import IMAGE_TYPES, MAX_LINE_BYTES, is_index
+from dingocar.tub.record import Contents, Problem, Record, bad_number, infer_inputs, is_finite_number
 
 META = "meta.json"
 EXCLUDE = "exclude.json"
+#: Latest beginning of a recording that is believed, in seconds since 1970.
+MAX_START_S = 1e11
 _RECORD = re.compile(r"record_(\d{1,9})\.json")
 
 
@@ -33,8 +37,8 @@ def read(folder: Path) -> Contents:
         problems.append(Problem("manifest", META, "is missing or broken; types are guessed"))
         meta = {}
     inputs, types = _inputs(meta, problems)
-    start = meta.get("start")
-    start_ms = start * 1000 if isinstance(start, int | float) else None
+    start_s = meta.get("start")
+    start_ms = start_s * 1000 if is_finite_number(start_s) and abs(start_s) < MAX_START_S else None
     contents = Contents(
         inputs=inputs,
         types=types,
@@ -84,7 +88,8 @@ def _record_names(folder: Path) -> dict[int, str]:
 
 
 def _read_record(path: Path, problems: list[Problem]) -> dict[str, Any] | None:
-    fields: dict[str, Any] | None = _read_json(path, dict, problems)
+    # Parsed as it is: a NaN in it makes the record a bad one, and is to be named.
+    fields: dict[str, Any] | None = _read_json(path, dict, problems, json.loads)
     if fields is not None:
         wrong = bad_number(fields, ("user/angle", "user/throttle", "milliseconds"))
         if wrong is not None:
@@ -120,14 +125,16 @@ def _base_name(name: str) -> str:
     return name
 
 
-def _read_json(path: Path, kind: type, problems: list[Problem]) -> Any:
+def _read_json(
+    path: Path, kind: type, problems: list[Problem], parse: Callable[[bytes], Any] = parse_json
+) -> Any:
     """The JSON in a small file, or None with a problem added."""
     try:
         with open(path, "rb") as file:
             raw = file.read(MAX_LINE_BYTES + 1)
         if len(raw) > MAX_LINE_BYTES:
             raise ValueError(f"is larger than {MAX_LINE_BYTES} bytes")
-        value = json.loads(raw)
+        value = parse(raw)
         if not isinstance(value, kind):
             raise ValueError(f"expected a JSON {kind.__name__}")
     except (OSError, ValueError, RecursionError) as error:

@@ -10,10 +10,9 @@ from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from dingocar.errors import ImageError, TubError
-from dingocar.images import MAX_PIXELS, Uint8Array, decode_image
+from dingocar.images import Uint8Array, decode_image, open_picture, read_picture
 
 IMAGE_KEY = "cam/image_array"
 
@@ -77,7 +76,7 @@ class Record:
     def timestamp_ms(self) -> int | None:
         """When it was recorded, milliseconds since 1970 (UTC)."""
         value = self.fields.get("_timestamp_ms")
-        return int(value) if _is_finite_number(value) else None
+        return int(value) if is_finite_number(value) else None
 
     @property
     def simulated(self) -> bool | None:
@@ -123,23 +122,16 @@ class Record:
             ImageError: it is missing, broken, too large or no 16-bit picture.
         """
         path = self.image_path(key)
-        try:
-            with Image.open(path) as picture:
-                if picture.width * picture.height > MAX_PIXELS:
-                    raise ImageError(f"{path}: more than {MAX_PIXELS} pixels; not decoded")
-                if not picture.mode.startswith("I"):
-                    raise ImageError(f"{path}: expected a 16-bit picture, got mode {picture.mode}")
-                return np.asarray(picture).astype(np.uint16)
-        except FileNotFoundError:
-            raise ImageError(f"{path}: no such picture") from None
-        except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-            raise ImageError(f"{path}: cannot be decoded ({error})") from None
+        with open_picture(read_picture(path), str(path)) as picture:
+            if not picture.mode.startswith("I"):
+                raise ImageError(f"{path}: expected a 16-bit picture, got mode {picture.mode}")
+            return np.asarray(picture).astype(np.uint16)
 
     def _number(self, key: str) -> float:
         value = self.fields.get(key)
         if type(value) is float:  # the readers let no infinite ones through
             return value
-        if not _is_finite_number(value):
+        if not is_finite_number(value):
             raise TubError(f"record {self.index} in {self.folder}: has no number {key!r}: {value!r}")
         return float(value)
 
@@ -178,7 +170,7 @@ def bad_number(fields: dict[str, Any], keys: tuple[str, ...]) -> str | None:
         value = fields.get(key, 0.0)
         if type(value) is float and -1e300 < value < 1e300:
             continue
-        if value is not None and not _is_finite_number(value):
+        if value is not None and not is_finite_number(value):
             return key
     return None
 
@@ -203,7 +195,8 @@ def _infer_type(value: Any) -> str:
     return kinds.get(type(value), "str")
 
 
-def _is_finite_number(value: object) -> TypeGuard[float]:
+def is_finite_number(value: object) -> TypeGuard[float]:
+    """Says whether `value` is a number that a float can hold."""
     try:
         return isinstance(value, int | float) and math.isfinite(value)
     except OverflowError:  # an int too large for a float

@@ -6,12 +6,13 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dingocar.errors import TubError
+from dingocar.files import replace_file
 from dingocar.tub import format as fmt
 from dingocar.tub import legacy
 from dingocar.tub.record import Problem
@@ -56,30 +57,40 @@ def open_for_writing(
     types: list[str],
     metadata: Mapping[str, Any],
     max_len: int,
-    clock: Callable[[], float],
+    now_s: float,
 ) -> tuple[fmt.Manifest, Catalog, int]:
-    """Creates a tub, or opens one (its lock is held by the caller).
+    """Creates a tub, or opens one (its lock is held by the caller); `now_s` is in seconds since 1970.
 
     Returns:
         The manifest as it stands, the catalog to append to, and the number of the new session.
 
     Raises:
-        TubError: the tub there has other inputs, is a v1 tub, or belongs to the other domain.
+        TubError: the tub there has other inputs, is a v1 tub, or belongs to the other domain; or the folder
+            is no tub and holds other things.
     """
     if (folder / fmt.MANIFEST).exists() or fmt.catalogs_in(folder):
         manifest, catalog, session = _resume(folder, inputs, types, metadata, max_len)
+        _add_metadata(manifest, metadata, session_id(session, now_s))
     elif legacy.is_legacy(folder):
         raise TubError(f"{folder}: is a tub v1, which can be read but not added to; record to another folder")
     else:
         if not inputs:
             raise TubError(f"{folder}: a new tub needs inputs and types, got none")
-        manifest = fmt.Manifest(inputs, types, dict(metadata), {"created_at": clock()}, max_len=max_len)
+        others = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        if others not in ([], [fmt.IMAGES]):
+            raise TubError(
+                f"{folder}: is no tub, and not empty ({others[0]}, ...); record to a new or an empty folder"
+            )
+        manifest = fmt.Manifest(inputs, types, dict(metadata), {"created_at": now_s}, max_len=max_len)
         catalog, session = None, 0
-    (folder / fmt.IMAGES).mkdir(exist_ok=True)
+    images = folder / fmt.IMAGES
+    if images.is_symlink():  # reading through it does no harm
+        raise fmt.linked(images)
+    images.mkdir(exist_ok=True)
     if catalog is None:
-        catalog = new_catalog(folder, manifest, clock())
-    fmt.replace_file(folder / fmt.catalog_manifest_name(catalog.name), catalog.text())
-    fmt.replace_file(folder / fmt.MANIFEST, manifest.text())
+        catalog = new_catalog(folder, manifest, now_s)
+    replace_file(folder / fmt.catalog_manifest_name(catalog.name), catalog.text())
+    replace_file(folder / fmt.MANIFEST, manifest.text())
     return manifest, catalog, session
 
 
@@ -87,8 +98,9 @@ def new_catalog(folder: Path, manifest: fmt.Manifest, created_at: float) -> Cata
     """Creates the next catalog and adds it to `manifest` (in memory)."""
     taken = [fmt.catalog_number(name) for name in manifest.catalogs]
     name = f"catalog_{max([len(taken), *(number + 1 for number in taken)])}.catalog"
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC
-    descriptor = os.open(folder / name, flags, 0o666)
+    # What may lie there is an empty catalog of a killed recording, or a link to nowhere.
+    (folder / name).unlink(missing_ok=True)
+    descriptor = fmt.open_for_append(folder / name, new=True)
     manifest.catalogs.append(name)
     return Catalog(name, descriptor, created_at, manifest.current_index)
 
@@ -106,7 +118,7 @@ def _resume(
         if not manifest.inputs:
             manifest.inputs, manifest.types = inputs, types
     _fit_inputs(folder, manifest, inputs, types)
-    _fit_metadata(folder, manifest, metadata)
+    _check_domain(folder, manifest, metadata)
     # A catalog that the manifest does not know yet was begun just before a kill.
     for name in fmt.catalogs_in(folder):
         if name not in manifest.catalogs and (folder / name).stat().st_size:
@@ -141,13 +153,38 @@ def _fit_inputs(folder: Path, manifest: fmt.Manifest, inputs: list[str], types: 
         raise TubError(f"{folder}: this tub records {had}, asked to record {given}; record to another folder")
 
 
-def _fit_metadata(folder: Path, manifest: fmt.Manifest, metadata: Mapping[str, Any]) -> None:
+def _check_domain(folder: Path, manifest: fmt.Manifest, metadata: Mapping[str, Any]) -> None:
     had, given = manifest.metadata.get("domain"), metadata.get("domain")
     if had is not None and given is not None and had != given:
         raise TubError(
             f"{folder}: this tub is of domain {had!r}, asked to record {given!r}; record to another folder"
         )
-    manifest.metadata.update(metadata)
+
+
+def session_id(number: int, time_s: float) -> str:
+    """A session's id as Donkeycar makes it, e.g. `26-11-20_0`."""
+    return f"{time.strftime('%y-%m-%d', time.localtime(time_s))}_{number}"
+
+
+def _add_metadata(manifest: fmt.Manifest, metadata: Mapping[str, Any], session: str) -> None:
+    """Adds a new session's words; what was said of the earlier records stays as it is.
+
+    Where the words differ from the tub's they are kept as the session's own. A session without records
+    leaves its id to the next one, whose words then count.
+    """
+    known = manifest.metadata.get(fmt.SESSIONS, {})
+    sessions = dict(known) if isinstance(known, dict) else {"earlier": known}
+    sessions.pop(session, None)
+    if manifest.current_index == 0:  # nothing was recorded yet
+        manifest.metadata.update(metadata)
+    elif "domain" in metadata:  # it is one for all records
+        manifest.metadata.setdefault("domain", metadata["domain"])
+    if any(manifest.metadata.get(key) != value for key, value in metadata.items()):
+        sessions[session] = dict(metadata)
+    if sessions:
+        manifest.metadata[fmt.SESSIONS] = sessions
+    else:
+        manifest.metadata.pop(fmt.SESSIONS, None)
 
 
 def _last_session(manifest: fmt.Manifest) -> int:
@@ -166,10 +203,17 @@ def _mend_end(path: Path) -> None:
         fmt.parse_line(raw[start:])
     except ValueError:
         logger.warning("%s: the last line is cut off (%d bytes); removed", path, len(raw) - start)
-        os.truncate(path, start)
+        whole = False
     else:
-        with open(path, "ab") as file:
-            file.write(b"\n")
+        whole = True
+    descriptor = fmt.open_for_append(path)
+    try:
+        if whole:
+            os.write(descriptor, b"\n")
+        else:
+            os.ftruncate(descriptor, start)
+    finally:
+        os.close(descriptor)
 
 
 def _reopen(folder: Path, name: str, manifest: fmt.Manifest) -> Catalog:
@@ -178,7 +222,7 @@ def _reopen(folder: Path, name: str, manifest: fmt.Manifest) -> Catalog:
     if start_index is None:
         found = _INDEX.search(lines[0]) if lines else None
         start_index = int(found[1]) if found else manifest.current_index
-    descriptor = os.open(folder / name, os.O_WRONLY | os.O_APPEND)
+    descriptor = fmt.open_for_append(folder / name)
     return Catalog(name, descriptor, created_at, start_index, [len(line) + 1 for line in lines])
 
 
@@ -188,7 +232,7 @@ def catalog_origin(folder: Path, name: str) -> tuple[float, int | None]:
     try:
         contents = fmt.read_json(path)
         return float(contents["created_at"]), int(contents["start_index"])
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError):
         return (folder / name).stat().st_mtime, None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dingocar.errors import TubError
+from dingocar.files import replace_file
 from dingocar.tub import format as fmt
 from dingocar.tub import legacy
 from dingocar.tub.record import Contents, Problem, Record, bad_number, infer_inputs
@@ -253,4 +254,4 @@ def _save_deleted(folder: Path, indexes: set[int], delete: bool) -> None:
     raw = (folder / fmt.MANIFEST).read_bytes().split(b"\n")
     head = b"".join(line + b"\n" for line in raw[:4])
     tail = manifest.tail(json.dumps(sorted(manifest.deleted)))
-    fmt.replace_file(folder / fmt.MANIFEST, head + tail.encode(), durable=True)
+    replace_file(folder / fmt.MANIFEST, head + tail.encode(), durable=True)

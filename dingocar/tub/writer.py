@@ -21,14 +21,17 @@ from types import TracebackType
 from typing import Any, Literal
 
 from dingocar.errors import TubError
+from dingocar.files import replace_file
 from dingocar.tub import format as fmt
 from dingocar.tub.encode import Job, RecordEncoder, check_inputs, check_metadata, write_picture
-from dingocar.tub.recover import new_catalog, open_for_writing
+from dingocar.tub.recover import new_catalog, open_for_writing, session_id
 
 logger = logging.getLogger(__name__)
 
 #: Seconds between two updates of the manifest while records come in.
 MANIFEST_PERIOD_S = 0.5
+#: `TubWriter.close` gives up on a disk that has taken nothing for so many seconds.
+STALLED_S = 5.0
 
 
 class TubWriter:
@@ -81,11 +84,12 @@ class TubWriter:
         self._limit = max(1, round(max_queue_s * rate_hz))
         self._on_full, self._quality, self._clock = on_full, jpeg_quality, clock
         self._lock_descriptor: int | None = None
+        now_s = clock()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock_descriptor = fmt.lock(self.path)
             self._manifest, self._catalog, number = open_for_writing(
-                self.path, list(inputs), list(types), words, max_records_per_catalog, clock
+                self.path, list(inputs), list(types), words, max_records_per_catalog, now_s
             )
         except (OSError, TubError) as error:
             fmt.unlock(self._lock_descriptor)
@@ -95,12 +99,13 @@ class TubWriter:
         self.inputs, self.types = list(self._manifest.inputs), list(self._manifest.types)
         self._encoder = RecordEncoder(self.inputs, self.types)
         self._session = number
-        self.session_id = f"{time.strftime('%y-%m-%d', time.localtime(clock()))}_{number}"
+        self.session_id = session_id(number, now_s)
         self._listed_session = False
         self._next_index = self._manifest.current_index
         self._deleted_json = json.dumps(sorted(self._manifest.deleted))
         self.written = self._refused = self._lost = 0
-        self._dropping = self._closed = self._waiting = self._dirty = False
+        self._dropping = self._closed = self._ended = self._waiting = self._dirty = False
+        self._finished = threading.Event()
         self._error: Exception | None = None
         self._synced_s = time.monotonic()
         self._queue: queue.SimpleQueue[Job | threading.Event | None] = queue.SimpleQueue()
@@ -171,24 +176,28 @@ class TubWriter:
                     erased.append(index)
                 index -= 1
             erased.reverse()
-            self._manifest.deleted |= set(erased)  # a new set: the thread may be reading the old one
+            self._manifest.deleted.update(erased)  # the thread reads only the JSON of it
             self._deleted_json = json.dumps(sorted(self._manifest.deleted))
             self._queue.put(threading.Event())
         logger.info("%s: erased %d records", self.path, len(erased))
         return erased
 
     def close(self) -> None:
-        """Brings everything to the disk and closes the tub. Closing twice does nothing.
+        """Brings everything to the disk and closes the tub. Closing a closed tub does nothing.
+
+        If it is interrupted (Ctrl-C) or gives up, the thread works on, and closing again, which the
+        program's end does too, finishes the work.
 
         Raises:
-            TubError: the disk failed and records were lost.
+            TubError: the disk failed and records were lost, or it does not answer (for `STALLED_S`).
         """
         with self._writing:
-            if self._closed:
+            if self._ended:
                 return
             self._closed = True
-            self._queue.put(None)
-            self._thread.join()
+            self._queue.put(None)  # the thread ends at the first one
+            self._wait_for_end()
+            self._ended = True
         atexit.unregister(self._close_at_exit)
         os.close(self._catalog.descriptor)
         fmt.unlock(self._lock_descriptor)
@@ -217,6 +226,19 @@ class TubWriter:
                 raise
             logger.error("%s", failure)  # the error on its way matters more
 
+    def _wait_for_end(self) -> None:
+        """Waits for the thread for as long as it gets on with its work."""
+        # Not by joining it: an interrupted join can take a thread that runs for one that has ended.
+        before = self._queue.qsize()
+        while not self._finished.wait(STALLED_S):
+            waiting = self._queue.qsize()
+            if waiting == before:
+                raise TubError(
+                    f"{self.path}: the disk has not answered for {STALLED_S:g} s; the last records "
+                    f"(about {waiting}) are not on it yet and can be lost: check the disk or its cable"
+                )
+            before = waiting
+
     def _close_at_exit(self) -> None:
         logger.error("%s: the program ended without closing the tub", self.path)
         try:
@@ -232,9 +254,10 @@ class TubWriter:
     def _raise_error(self) -> None:
         if self._error is not None:
             reason = getattr(self._error, "strerror", None) or self._error
+            advice = "; make room or use another disk" if isinstance(self._error, OSError) else ""
             raise TubError(
                 f"{self.path}: recording stopped at record {self._manifest.current_index}, "
-                f"{self.dropped} records lost: {reason}; make room or use another disk"
+                f"{self.dropped} records lost: {reason}{advice}"
             ) from self._error
 
     def _has_room(self) -> bool:
@@ -258,6 +281,12 @@ class TubWriter:
 
     def _work(self) -> None:
         """Writes what comes through the queue, until None comes."""
+        try:
+            self._work_off()
+        finally:
+            self._finished.set()
+
+    def _work_off(self) -> None:
         while True:
             try:
                 item = self._queue.get(timeout=MANIFEST_PERIOD_S if self._dirty else None)
@@ -309,7 +338,7 @@ class TubWriter:
     def _roll_over(self) -> None:
         """Begins the next catalog; the next save of the manifest lists it."""
         old = self._catalog
-        fmt.replace_file(self.path / fmt.catalog_manifest_name(old.name), old.text())
+        replace_file(self.path / fmt.catalog_manifest_name(old.name), old.text())
         self._catalog = new_catalog(self.path, self._manifest, self._clock())
         os.close(old.descriptor)
 
@@ -322,7 +351,7 @@ class TubWriter:
         if last:
             os.fsync(catalog.descriptor)
         name = fmt.catalog_manifest_name(catalog.name)
-        fmt.replace_file(self.path / name, catalog.text(), durable=last)
+        replace_file(self.path / name, catalog.text(), durable=last)
         text = manifest.head() + manifest.tail(self._deleted_json)
-        fmt.replace_file(self.path / fmt.MANIFEST, text, durable=last)
+        replace_file(self.path / fmt.MANIFEST, text, durable=last)
         self._synced_s, self._dirty = time.monotonic(), False

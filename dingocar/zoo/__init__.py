@@ -30,6 +30,7 @@ pilots = Registry(
     "pilot",
     "dingocar.zoo",
     entry=Pilot,
+    in_car=True,
     hidden=("pilot", "artefact", "interpreter", "foreign", "runnable"),
 )
 

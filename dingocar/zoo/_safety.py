@@ -5,23 +5,33 @@ A pilot file is data: only Keras's own layers, no code, no links out of the file
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dingocar.errors import PilotError
+from dingocar.errors import DingocarError, PilotError
 
 #: Largest pilot file, and largest sum of what it unpacks to, in bytes.
 MAX_BYTES = 1 << 29
 #: Largest number in a layer's settings (units, filters, sizes): larger ones only exhaust the memory.
 MAX_SIZE = 1 << 20
+#: Most parameters of a network: as many as a file of `MAX_BYTES` can hold in float32.
+MAX_PARAMETERS = MAX_BYTES // 4
+#: Most numbers that one layer may put out for one picture; the largest picture is 50 million.
+MAX_OUTPUTS = 1 << 26
 _NO_SIZES = frozenset({"seed", "shared_object_id"})
 
 # These hold code, run another framework's code, or read other files.
 _CODE_CLASSES = frozenset(
-    {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "__lambda__", "function"}
+    {
+        *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "__lambda__", "function"),
+        *("StringLookup", "IntegerLookup", "TextVectorization"),
+    }
 )
 _MODULES = re.compile(
     r"keras(\.(layers|initializers|regularizers|constraints|models|dtype_policies)"
@@ -96,9 +106,18 @@ def _walk(config: Any, path: Path, keras_2: bool) -> None:
         if "class_name" in config:
             _check_class(config, path, keras_2)
         for key, value in config.items():
-            if key not in _NO_SIZES and isinstance(value, int) and abs(value) > MAX_SIZE:
-                raise PilotError(f"{path}: {key}={value} in its network is too large; not loaded")
+            if key not in _NO_SIZES and any(abs(number) > MAX_SIZE for number in _whole_numbers(value)):
+                raise PilotError(f"{path}: {key}={str(value)[:40]} in its network is too large; not loaded")
             _walk(value, path, keras_2)
+
+
+def _whole_numbers(value: Any) -> Iterator[int]:
+    """The whole numbers in a setting: itself, or those in its lists."""
+    if isinstance(value, int):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _whole_numbers(item)
 
 
 def _check_class(config: dict[str, Any], path: Path, keras_2: bool) -> None:
@@ -129,6 +148,69 @@ def _keras_has(name: str) -> bool:
     )
 
 
+def load_keras(path: Path) -> Any:
+    """Loads a network whose description and weights were checked, first without its memory.
+
+    A few hundred bytes of description can ask for terabytes of weights, by products of sizes that are
+    harmless alone. So the file is loaded twice: the first time Keras only notes the shapes.
+
+    Raises:
+        PilotError: it asks for too much.
+        Exception: whatever Keras says; see `as_pilot_error`.
+    """
+    import keras
+
+    def load() -> Any:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+    def rehearse() -> tuple[int, int]:
+        # In this scope variables get their values when they are needed, which is never.
+        with keras.StatelessScope(initialize_variables=False):
+            model = load()
+            parameters = sum(math.prod(variable.shape) for variable in model.variables)
+            return parameters, max(_outputs(model), default=0)
+
+    # Keras keeps the list of variables without values per thread: this one ends with its thread.
+    with ThreadPoolExecutor(1) as pool:
+        parameters, outputs = pool.submit(rehearse).result()
+    for count, limit, what in (
+        (parameters, MAX_PARAMETERS, "parameters"),
+        (outputs, MAX_OUTPUTS, "outputs of one layer"),
+    ):
+        if count > limit:
+            raise PilotError(f"{path}: its network has {count} {what}, more than {limit}; not loaded")
+    return load()
+
+
+def _outputs(model: Any) -> Iterator[int]:
+    """How many numbers each call of a layer puts out for one picture."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _outputs(layer)
+        for node in layer._inbound_nodes:
+            for tensor in node.output_tensors:
+                yield math.prod(size or 1 for size in tensor.shape)
+
+
+@contextlib.contextmanager
+def as_pilot_error(path: Path | str, what: str, hint: str = "") -> Iterator[None]:
+    """Turns whatever is raised over a stranger's network into one `PilotError` of one line.
+
+    Args:
+        path: the file.
+        what: what did not work.
+        hint: what to do about it.
+    """
+    try:
+        yield
+    except DingocarError:
+        raise
+    except Exception as error:  # noqa: BLE001 - Keras, TensorFlow and LiteRT raise anything over bad files
+        raise PilotError(f"{path}: {what} ({short(error)}){hint}") from None
+
+
 def _datasets(group: Any, path: Path) -> Iterator[Any]:
     import h5py
 
@@ -148,5 +230,5 @@ def _datasets(group: Any, path: Path) -> Iterator[Any]:
 
 def short(error: BaseException) -> str:
     """The first line of a foreign error, cut to a readable length."""
-    lines = str(error).splitlines()
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:120] if lines else type(error).__name__

@@ -11,7 +11,6 @@ import dataclasses
 import datetime
 import io
 import json
-import os
 import platform
 import zipfile
 import zlib
@@ -23,6 +22,7 @@ import numpy as np
 
 import dingocar
 from dingocar.errors import DingocarError, PilotError, UnknownNameError
+from dingocar.files import parse_json, replacing
 from dingocar.zoo import _safety, foreign, pilots
 from dingocar.zoo.interpreter import Interpreter, KerasInterpreter, LiteRTInterpreter
 from dingocar.zoo.pilot import Pilot
@@ -157,10 +157,10 @@ def load_pilot(path: Path | str, threads: int | None = None, throttle_range: flo
     _safety.check_size(path, _EXPECTED)
     if path.suffix == ".h5":
         model, pilot, card = foreign.load_h5(path, throttle_range)
-        return _runnable(path, card, pilot, KerasInterpreter(model))
+        return _runnable(path, card, pilot, _interpreter(path, model))
     if path.suffix == ".keras":
         pilot, model, card = load_network(path)
-        return _runnable(path, card, pilot, KerasInterpreter(model))
+        return _runnable(path, card, pilot, _interpreter(path, model))
     if path.suffix != ".tflite":
         raise PilotError(f"{path}: expected {_EXPECTED}, got a {path.suffix or 'nameless'} file")
     found = _card_of(path)
@@ -195,18 +195,14 @@ def load_network(path: Path | str) -> tuple[Pilot, keras.Model, dict[str, Any]]:
         config = json.loads(archive.read("config.json"))
         _safety.check_config(config, path)
         _safety.check_weights(io.BytesIO(archive.read("model.weights.h5")), path)
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError, AttributeError) as error:
-        raise PilotError(
-            f"{path}: Keras {keras.__version__} cannot load the network: {_safety.short(error)}"
-        ) from None
-    outputs = getattr(model, "output", None)
+    with _safety.as_pilot_error(path, f"Keras {keras.__version__} cannot load the network"):
+        model = _safety.load_keras(path)
+        outputs, inputs = model.output, list(model.inputs)
     if not isinstance(outputs, dict) or set(outputs) != set(card["heads"]):
         raise PilotError(f"{path}: expected a network with the heads {sorted(card['heads'])}")
-    if len(model.inputs) != 1 or model.inputs[0].dtype != "uint8":
+    if len(inputs) != 1 or inputs[0].dtype != "uint8":
         raise PilotError(f"{path}: expected a network that takes one uint8 picture")
-    _check_shape(tuple(model.inputs[0].shape[1:]), card, path)
+    _check_shape(tuple(inputs[0].shape[1:]), card, path)
     return pilot, model, card
 
 
@@ -223,15 +219,17 @@ def pilot_of(card: Mapping[str, Any], path: Path) -> Pilot:
     return pilot
 
 
+def _interpreter(path: Path, model: keras.Model) -> KerasInterpreter:
+    with _safety.as_pilot_error(path, "its network cannot be run"):
+        return KerasInterpreter(model)
+
+
 def _runnable(path: Path, card: dict[str, Any], pilot: Pilot, interpreter: Interpreter) -> RunnablePilot:
     """The pilot, tried on a black picture: its decoding must fit the network's outputs."""
-    try:
+    what = f"pilot {pilot.name} cannot decode its network's outputs"
+    hint = "; the file was changed, or the pilot's code is newer than the file"
+    with _safety.as_pilot_error(path, what, hint):
         pilot.decode(interpreter.run(np.zeros((1, *interpreter.image_shape), np.uint8)))
-    except (KeyError, ValueError, IndexError, TypeError) as error:
-        raise PilotError(
-            f"{path}: pilot {pilot.name} cannot decode its network's outputs ({_safety.short(error)}); "
-            "the file was changed, or the pilot's code is newer than the file"
-        ) from None
     return RunnablePilot(path, card, pilot, interpreter)
 
 
@@ -249,7 +247,7 @@ def _card_of(path: Path) -> dict[str, Any] | None:
             _safety.check_members(archive, frozenset({CARD}), path)
         if archive.getinfo(CARD).file_size > MAX_CARD_BYTES:
             raise PilotError(f"{path}: its {CARD} is larger than {MAX_CARD_BYTES} bytes; not read")
-        card = json.loads(archive.read(CARD))
+        card = parse_json(archive.read(CARD))
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         got = card.get("format") if isinstance(card, dict) else type(card).__name__
         raise PilotError(
@@ -283,16 +281,11 @@ def _replacing(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside `path` that replaces it when the block ends well."""
     if not path.parent.is_dir():
         raise PilotError(f"{path}: its folder {path.parent} does not exist; make it first")
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with replacing(path, durable=True) as temporary:
+            yield temporary
     except OSError as error:
         raise PilotError(f"{path}: cannot be written ({error.strerror or error})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _plain(model: Any, pilot: Pilot) -> Any:

@@ -83,6 +83,7 @@ class Categorical(Pilot):
 
     settings_type = CategoricalSettings
     settings: CategoricalSettings
+    _has_warned = False
 
     def build(self) -> keras.Model:
         """Builds the network; see `Pilot.build`."""
@@ -103,10 +104,11 @@ class Categorical(Pilot):
         steering, throttle = column(columns, USER_ANGLE), column(columns, USER_THROTTLE)
         low, high = bins[THROTTLE][0], bins[THROTTLE][-1]
         outside = int(np.count_nonzero((throttle < low - 1e-6) | (throttle > high + 1e-6)))
-        if outside:
+        if outside and not self._has_warned:
+            self._has_warned = True  # once, not for every batch of every epoch
             logger.warning(
-                "categorical: %d of %d throttles are outside [%g, %g] and were clipped to it; "
-                "see the pilot settings min_throttle and max_throttle",
+                "categorical: %d of %d throttles are outside [%g, %g] and were clipped to it, as later "
+                "ones will be; see the pilot settings min_throttle and max_throttle",
                 outside,
                 throttle.size,
                 low,

@@ -46,27 +46,26 @@ def load_h5(path: Path, throttle_range: float) -> tuple[keras.Model, Pilot, dict
     _safety.check_weights(path, path)
     config = _config(path)
     _safety.check_config(config, path, keras_2=True)
-    try:
-        network = keras.saving.load_model(path, compile=False, safe_mode=True)
+    cannot_load = f"Keras {keras.__version__} cannot load the network"
+    with _safety.as_pilot_error(path, cannot_load):
+        network = _safety.load_keras(path)
         _restore_axes(network, config)
         inputs, outputs = list(network.inputs), list(network.outputs)
-    except (ValueError, TypeError, KeyError, OSError, AttributeError) as error:
-        raise PilotError(
-            f"{path}: Keras {keras.__version__} cannot load the network: {_safety.short(error)}"
-        ) from None
     shapes = [tuple(tensor.shape) for tensor in inputs]
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][3] != 3 or None in shapes[0][1:]:
         raise PilotError(
             f"{path}: expected a pilot that takes one RGB picture, got inputs {shapes}; Donkeycar's "
             "memory, imu, behavior, rnn and 3d pilots cannot be driven here"
         )
-    names = dict(zip(network.output_names, outputs, strict=True))
+    with _safety.as_pilot_error(path, cannot_load):
+        names = dict(zip(network.output_names, outputs, strict=True))
     sizes = {name: tuple(tensor.shape[1:]) for name, tensor in names.items()}
     heads, pilot = _recognise(sizes, shapes[0][1:], throttle_range, path)
-    image = keras.Input(shapes[0][1:], dtype="uint8", name="image")
-    results = network(keras.layers.Rescaling(1 / 255, name="normalise")(image))
-    by_name = dict(zip(names, results, strict=True))
-    model = keras.Model(image, {head: by_name[name] for head, name in heads.items()}, name="donkey")
+    with _safety.as_pilot_error(path, cannot_load):
+        image = keras.Input(shapes[0][1:], dtype="uint8", name="image")
+        results = network(keras.layers.Rescaling(1 / 255, name="normalise")(image))
+        by_name = dict(zip(names, results, strict=True))
+        model = keras.Model(image, {head: by_name[name] for head, name in heads.items()}, name="donkey")
     return model, pilot, _card(pilot, sizes, heads)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from dingocar.errors import PilotError
 from dingocar.images import Uint8Array
+from dingocar.zoo._safety import as_pilot_error
 from dingocar.zoo.pilot import Array
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ class KerasInterpreter(Interpreter):
 
     def close(self) -> None:
         """Lets the model and its compiled functions go."""
-        self._model = self._call_many = None
-        self._call = _closed
+        self._model = None
+        self._call = self._call_many = _closed
 
 
 def _compiled(model: Any, shape: tuple[int | None, ...]) -> Callable[[Uint8Array], dict[str, Array]]:
@@ -154,22 +155,17 @@ class LiteRTInterpreter(Interpreter):
                 f"{path}: driving a .tflite needs the package 'ai-edge-litert' ({error}): "
                 "run pip install ai-edge-litert"
             ) from None
-        try:
+        with as_pilot_error(path, "expected a .tflite network of LiteRT's built-in operations"):
             self._litert: Any = LiteRT(str(path), num_threads=threads or _default_threads())
             self._litert.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-            raise PilotError(
-                f"{path}: expected a .tflite network of LiteRT's built-in operations: {reason}"
-            ) from None
-        self.image_shape = self._find_input(path)
-        self._details = self._find_outputs()
-        self.outputs = {
-            name: tuple(int(n) for n in detail["shape"][1:]) for name, detail in self._details.items()
-        }
-        self._heads: list[tuple[str, int, float, int]] = []
-        self.bind({name: name for name in self.outputs})
-        self.run(np.zeros((1, *self.image_shape), np.uint8))
+            self.image_shape = self._find_input(path)
+            self._details = self._find_outputs()
+            self.outputs = {
+                name: tuple(int(n) for n in detail["shape"][1:]) for name, detail in self._details.items()
+            }
+            self._heads: list[tuple[str, int, float, int]] = []
+            self.bind({name: name for name in self.outputs})
+            self.run(np.zeros((1, *self.image_shape), np.uint8))
 
     def bind(self, heads: Mapping[str, str]) -> None:
         """Says which outputs to read, and what to call them: {head: name in the signature}."""

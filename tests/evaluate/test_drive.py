@@ -51,6 +51,19 @@ def test_a_car_that_leaves_the_track_is_put_back_and_its_lap_is_not_clean(track)
     assert result.clean_laps == 1
 
 
+def test_what_a_car_does_after_its_lap_does_not_count(track):
+    expert = Expert(track)
+
+    def driver(state):
+        steering, throttle = expert.act(state)
+        round_ = state.progress_m >= track.length_m
+        # The car that has come round first drives backwards; the others are slowed down, so that it can.
+        return steering, np.where(round_, -1.0, np.where(np.arange(2) == 0, throttle, throttle * 0.6))
+
+    result = evaluate(driver, track, laps=2)
+    assert (result.laps_completed, result.clean_laps, result.completion) == (2, 2, 1.0)
+
+
 def test_straight_on_leaves_at_every_turn(track):
     result = evaluate(lambda state: (0.0, 0.4), track, laps=2)
     assert result.clean_laps == 0

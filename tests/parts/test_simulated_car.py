@@ -10,16 +10,15 @@ from dingocar.sim import Expert
 from dingocar.tub import Tub
 
 
-def test_the_car_that_is_let_go_comes_to_rest():
+def test_neutral_takes_the_foot_off():
     simulator = Simulator("oval", seed=1)
     for _ in range(20):
         simulator.run(0.0, 1.0)
     fast = simulator.state.speed_mps[0]
-    simulator.neutral()
     for _ in range(60):
-        simulator.run(None, None)
+        simulator.neutral()
     assert fast > 1.0
-    assert abs(simulator.state.speed_mps[0]) < 0.1
+    assert abs(simulator.world.state.speed_mps[0]) < 0.1
 
 
 def test_picture_and_state_belong_together():

@@ -78,3 +78,19 @@ def test_a_point_behind_is_nowhere():
 def test_limits(settings):
     with pytest.raises(UsageError, match="Camera"):
         Camera(**settings)
+
+
+@pytest.mark.parametrize(
+    "shape", [(120, 120), (224, 224), (120, 80), (16, 16), (240, 320), (60, 160), (120, 160)]
+)
+def test_the_default_camera_takes_every_size(shape):
+    """Its lens stays the same: the corners are as far from the axis as in the default picture."""
+    camera, default = Camera.of_shape(shape), Camera()
+    assert camera.shape == shape
+    corners = [math.hypot(*c.shape) / c.focal_px for c in (camera, default)]
+    assert corners[0] == pytest.approx(corners[1])
+    assert np.isfinite(camera.rays()).all()
+
+
+def test_the_default_camera_of_the_default_size_is_the_default_camera():
+    assert Camera.of_shape((120, 160)) == Camera()

@@ -39,8 +39,35 @@ def test_a_broken_file_is_kept_aside(tmp_path, broken):
     assert len(read_database(tmp_path)) == 1
     assert (tmp_path / f"{FILE}.broken-0").read_text(encoding="latin-1") == broken
     (tmp_path / FILE).write_text(broken, encoding="latin-1")
-    assert read_database(tmp_path) == []
+    add_entry(tmp_path, {"Name": "b"})
     assert (tmp_path / f"{FILE}.broken-1").exists()
+
+
+@pytest.mark.parametrize("broken", ["[{", "[1]", "[" * 200_000])
+def test_looking_at_a_broken_file_leaves_it_there(tmp_path, broken):
+    (tmp_path / FILE).write_text(broken)
+    with pytest.raises(TrainingError, match=r"is damaged .*mend it, or train"):
+        read_database(tmp_path)
+    assert default_model_path(tmp_path).name.endswith("_0.keras")
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def test_a_file_that_cannot_be_read_is_not_moved(tmp_path, monkeypatch):
+    add_entry(tmp_path, {"Name": "a"})
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "read_bytes", refuse)
+    for action in (lambda: read_database(tmp_path), lambda: add_entry(tmp_path, {"Name": "b"})):
+        with pytest.raises(TrainingError, match=r"cannot be read .Permission denied"):
+            action()
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def test_figures_that_are_no_numbers_are_none(tmp_path):
+    (tmp_path / FILE).write_text('[{"Name": "a", "loss": NaN}]')
+    assert read_database(tmp_path) == [{"Name": "a", "loss": None}]
 
 
 def test_the_default_name_is_donkeycars_and_free(tmp_path):

@@ -146,15 +146,19 @@ def test_an_interrupted_training_saves_the_best_so_far(shared_tub, tmp_path, qui
     assert len(read_database(tmp_path)) == 1
 
 
-def test_an_interruption_in_the_first_epoch_saves_too(shared_tub, tmp_path, quick, monkeypatch):
+def test_an_interruption_in_the_first_epoch_leaves_an_earlier_pilot_alone(
+    shared_tub, tmp_path, quick, monkeypatch
+):
     def stop(self, batch, logs=None):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("dingocar.training.loop.Watcher.on_train_batch_end", stop)
-    result = train([shared_tub], Tiny(), tmp_path / "a.keras", quick)
-    assert result.interrupted
-    assert (result.epochs, result.best_epoch) == (0, 0)
-    assert result.model.is_file()
+    path = tmp_path / "a.keras"
+    path.write_bytes(b"an earlier pilot")
+    with pytest.raises(KeyboardInterrupt):
+        train([shared_tub], Tiny(), path, quick)
+    assert path.read_bytes() == b"an earlier pilot"
+    assert not (tmp_path / "database.json").exists()
 
 
 def test_progress_is_reported(shared_tub, tmp_path, quick):

@@ -219,7 +219,7 @@ def test_clean_legacy(tmp_path):
 
 
 def test_info(tmp_path):
-    times = iter([1000.0] * 3 + [1000.0 + step / 20 for step in range(10)] + [2000.0])
+    times = iter([1000.0] + [1000.0 + step / 20 for step in range(10)] + [2000.0])
     with TubWriter(tmp_path, KEYS, TYPES, {"domain": "sim"}, clock=lambda: next(times)) as tub:
         for index in range(11):
             values = [picture(index), [-0.5, 0.0, 0.5, 0.5][index % 4], 0.3, "user"]

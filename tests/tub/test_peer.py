@@ -140,6 +140,14 @@ def test_donkeycar_reads_ours_after_a_kill(tmp_path):
     assert len(peer_read(tmp_path)["records"]) == 28
 
 
+def test_donkeycar_reads_the_words_of_two_recordings(tmp_path):
+    make_tub(tmp_path, 5, metadata={"location": "garage"})
+    make_tub(tmp_path, 5, first=5, metadata={"location": "street"})
+    tub = open_tub(tmp_path)
+    assert tub.metadata["sessions"] == {tub.sessions[1]: {"location": "street"}}
+    same_records(peer_read(tmp_path), tub)
+
+
 def test_donkeycar_reads_a_repaired_tub(tmp_path):
     make_tub(tmp_path, 25, max_records_per_catalog=10)
     open_tub(tmp_path).delete([20])

@@ -189,6 +189,17 @@ def test_second_writer_is_refused_until_the_first_is_gone(tmp_path):
     first.close()
 
 
+def test_a_failure_that_is_not_the_disks_gives_no_advice_on_disks(tmp_path, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(writer, "write_picture", broken)
+    tub = TubWriter(tmp_path, KEYS, TYPES)
+    tub.write(record(0))
+    with pytest.raises(TubError, match=r"a mistake$"):
+        tub.close()
+
+
 class Gate:
     """Holds the writer's thread at its next picture until it is opened."""
 
@@ -227,6 +238,77 @@ def test_slow_disk_makes_an_offline_recording_wait(tmp_path, monkeypatch):
         gate.open.set()
         done.join(20)
     assert tub.written == len(open_tub(tmp_path)) == 20 and tub.dropped == 0
+
+
+def test_a_dead_disk_does_not_hold_up_the_close(tmp_path, monkeypatch):
+    monkeypatch.setattr(writer, "STALLED_S", 0.05)
+    gate = Gate(monkeypatch)
+    tub = TubWriter(tmp_path, KEYS, TYPES)
+    for index in range(3):
+        tub.write(record(index))
+    assert gate.reached.wait(20)
+    with pytest.raises(TubError, match=r"has not answered for 0\.05 s"):
+        tub.close()
+    with pytest.raises(TubError, match="closed"):
+        tub.write(record(3))
+    gate.open.set()  # the disk is back
+    monkeypatch.setattr(writer, "STALLED_S", 20)
+    tub.close()
+    assert len(open_tub(tmp_path)) == 3 and not open_tub(tmp_path).problems
+    TubWriter(tmp_path).close()
+
+
+def test_a_slow_disk_has_the_time_it_needs(tmp_path, monkeypatch):
+    monkeypatch.setattr(writer, "STALLED_S", 0.2)
+    real = writer.write_picture
+    monkeypatch.setattr(writer, "write_picture", lambda *a: (time.sleep(0.05), real(*a)))
+    with TubWriter(tmp_path, KEYS, TYPES, max_queue_s=1) as tub:
+        for index in range(10):
+            tub.write(record(index))
+    assert len(open_tub(tmp_path)) == 10
+
+
+def test_an_interrupted_close_can_be_finished(tmp_path, monkeypatch):
+    gate = Gate(monkeypatch)
+    tub = TubWriter(tmp_path, KEYS, TYPES)
+    for index in range(3):
+        tub.write(record(index))
+    assert gate.reached.wait(20)
+    real = tub._finished.wait
+
+    def interrupted(_):
+        tub._finished.wait = real
+        raise KeyboardInterrupt
+
+    tub._finished.wait = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        tub.close()
+    gate.open.set()
+    tub._close_at_exit()
+    assert '"current_index": 3' in (tmp_path / "manifest.json").read_text()
+    TubWriter(tmp_path).close()  # the lock is free
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_two_interrupts_lose_nothing(tmp_path):
+    """Ctrl-C ends the recording, a second one the wait for the disk; the program's end still waits."""
+    code = (
+        "import os, signal, sys, threading, time\n"
+        "from dingocar.tub import TubWriter, writer\n"
+        "import numpy as np\n"
+        "real = writer.write_picture\n"
+        "writer.write_picture = lambda *a: (time.sleep(0.1), real(*a))\n"
+        "with TubWriter(sys.argv[1], ['a'], ['image_array']) as tub:\n"
+        "    for n in range(6): tub.write({'a': np.zeros((4, 4, 3), np.uint8)})\n"
+        "    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=root, capture_output=True, text=True
+    )
+    assert "KeyboardInterrupt" in done.stderr
+    assert len(open_tub(tmp_path)) == 6 and not open_tub(tmp_path).problems
+    assert '"current_index": 6' in (tmp_path / "manifest.json").read_text()
 
 
 def test_the_camera_may_reuse_its_array(tmp_path, monkeypatch):
@@ -339,9 +421,9 @@ def test_program_end_without_close(tmp_path):
 
 def test_manifest_is_not_rewritten_per_record_but_soon(tmp_path, monkeypatch):
     saves = []
-    real = writer.fmt.replace_file
+    real = writer.replace_file
     monkeypatch.setattr(
-        writer.fmt, "replace_file", lambda path, *a, **k: (saves.append(path.name), real(path, *a, **k))
+        writer, "replace_file", lambda path, *a, **k: (saves.append(path.name), real(path, *a, **k))
     )
     with TubWriter(tmp_path, ["a"], ["float"], on_full="wait") as tub:
         saves.clear()
@@ -465,19 +547,6 @@ def test_logging_is_quiet_on_a_good_day(tmp_path, caplog):
     assert caplog.text == ""
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "manifest.json"
-    path.write_text("old")
-
-    def refuse(*_):
-        raise OSError(errno.EIO, "Input/output error")
-
-    monkeypatch.setattr(fmt.os, "replace", refuse)
-    with pytest.raises(OSError, match="Input/output"):
-        fmt.replace_file(path, "new")
-    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
-
-
 def test_closing_waits_for_the_disk_and_driving_does_not(tmp_path, monkeypatch):
     calls = []
     real = os.fsync
@@ -488,3 +557,10 @@ def test_closing_waits_for_the_disk_and_driving_does_not(tmp_path, monkeypatch):
         tub.flush()
         assert calls == []
     assert len(calls) == 3  # catalog, catalog manifest, manifest
+
+
+def test_a_folder_of_other_things_is_not_recorded_into(tmp_path):
+    (tmp_path / "manage.py").write_text("mine")
+    with pytest.raises(TubError, match=r"is no tub, and not empty \(manage\.py"):
+        TubWriter(tmp_path, ["user/angle"], ["float"])
+    assert [path.name for path in tmp_path.iterdir()] == ["manage.py"]

@@ -255,6 +255,13 @@ def test_a_card_that_is_no_json(saved):
         read_card(saved)
 
 
+def test_a_card_with_figures_that_are_no_numbers(saved):
+    repack(
+        saved, lambda name, c: c.replace(b'"records": 3', b'"records": NaN') if name == "dingocar.json" else c
+    )
+    assert read_card(saved)["tubs"] == [{"path": "a", "records": None}]
+
+
 def test_a_deeply_nested_card_is_refused(saved):
     repack(saved, lambda name, content: b"[" * 200_000 if name == "dingocar.json" else content)
     with pytest.raises(PilotError, match=r"^[^\n]+$"):
@@ -293,9 +300,28 @@ def huge_layer(config):
     dense["config"]["units"] = 1 << 40
 
 
+def layer(config, name):
+    return next(entry for entry in config["config"]["layers"] if entry["config"]["name"] == name)
+
+
+def huge_kernel(config):
+    layer(config, "conv2d_5")["config"]["kernel_size"] = [3, 1 << 21]
+
+
+def huge_picture(config):
+    layer(config, "image")["config"]["batch_shape"] = [None, [80, 1 << 21], 96, 3]
+
+
+def lookup(config):
+    layer(config, "dropout_1").update(class_name="StringLookup", config={"vocabulary": "/etc/passwd"})
+
+
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
+        (huge_kernel, r"kernel_size=\[3, 2097152\] in its network is too large"),
+        (huge_picture, "batch_shape=.* in its network is too large"),
+        (lookup, r"holds code \(StringLookup\)"),
         (lambda_layer, r"holds code \(Lambda\)"),
         (foreign_class, "class 'os.system'; not loaded"),
         (custom_class, "custom class 'evil>Layer'"),
@@ -306,6 +332,73 @@ def huge_layer(config):
 def test_a_network_with_code_is_refused(edit, words, saved):
     edit_json(saved, "config.json", edit)
     with pytest.raises(PilotError, match=words):
+        load_pilot(saved)
+
+
+def no_build_configs(config):
+    for entry in config["config"]["layers"]:
+        entry.pop("build_config", None)
+
+
+def wide_layers(config):
+    """Each size is harmless alone."""
+    no_build_configs(config)
+    for name in ("dense_1", "dense_2"):
+        layer(config, name)["config"]["units"] = 4096
+
+
+def test_no_memory_is_asked_for_before_the_shapes_are_known(saved, monkeypatch):
+    import keras
+
+    made = []
+    real = keras.initializers.GlorotUniform.__call__
+    monkeypatch.setattr(
+        keras.initializers.GlorotUniform, "__call__", lambda *a, **k: (made.append(a), real(*a, **k))[1]
+    )
+    load_network(saved)
+    assert made  # that is where weights are made
+    made.clear()
+    edit_json(saved, "config.json", wide_layers)
+    with pytest.raises(PilotError, match=r"cannot load the network"):
+        load_pilot(saved)
+    assert not made
+
+
+@pytest.mark.parametrize(("limit", "words"), [("MAX_PARAMETERS", "parameters"), ("MAX_OUTPUTS", "outputs")])
+def test_large_networks_are_refused(limit, words, saved, monkeypatch):
+    from dingocar.zoo import _safety
+
+    monkeypatch.setattr(_safety, limit, 5000)
+    with pytest.raises(PilotError, match=rf"its network has \d+ {words}.*, more than 5000; not loaded"):
+        load_pilot(saved)
+
+
+def test_a_network_that_blows_a_picture_up_is_refused(linear, tmp_path):
+    import keras
+
+    image = keras.Input(SHAPE, dtype="uint8", name="image")
+    x = keras.layers.Rescaling(1 / 255)(image)
+    x = keras.layers.GlobalMaxPooling2D()(keras.layers.UpSampling2D((2048, 2048))(x))
+    model = keras.Model(
+        image, {head: keras.layers.Dense(1, name=head)(x) for head in ("steering", "throttle")}
+    )
+    path = save_pilot(tmp_path / "a.keras", model, linear[0])
+    with pytest.raises(PilotError, match=r"outputs of one layer, more than"):
+        load_pilot(path)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda config: config["config"].update(layers=[]),
+        lambda config: config["config"]["output_layers"].update(steering=["steering", 5, 0]),
+        lambda config: layer(config, "normalise")["config"].update(scale="abc"),
+        lambda config: config.update(config=[1]),
+    ],
+)
+def test_whatever_keras_raises_is_one_line(edit, saved):
+    edit_json(saved, "config.json", edit)
+    with pytest.raises(PilotError, match=r"^[^\n]*pilot\.keras: [^\n]+$"):
         load_pilot(saved)
 
 

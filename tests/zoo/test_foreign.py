@@ -130,6 +130,29 @@ def test_an_h5_with_code_or_nonsense_is_refused(edit, words, h5):
         load_pilot(h5)
 
 
+def wide_layers(config):
+    for entry in config["config"]["layers"]:
+        if entry["class_name"] == "Dense" and entry["config"]["units"] > 1:
+            entry["config"]["units"] = 4096
+
+
+def test_no_memory_is_asked_for_before_the_shapes_are_known(h5, monkeypatch):
+    import keras
+
+    made = []
+    real = keras.initializers.GlorotUniform.__call__
+    monkeypatch.setattr(
+        keras.initializers.GlorotUniform, "__call__", lambda *a, **k: (made.append(a), real(*a, **k))[1]
+    )
+    load_pilot(h5)
+    assert made  # that is where weights are made
+    made.clear()
+    edit_config(h5, wide_layers)
+    with pytest.raises(PilotError, match=r"cannot load the network"):
+        load_pilot(h5)
+    assert not made
+
+
 def test_weights_alone_are_no_pilot(tmp_path):
     import h5py
 

@@ -90,6 +90,21 @@ def test_a_closed_interpreter_says_so(linear, linear_tflite):
         interpreter.close()
         with pytest.raises(PilotError, match=r"was closed"):
             interpreter.run(pictures(1))
+        with pytest.raises(PilotError, match=r"was closed"):
+            interpreter.run_batch(pictures(2))
+
+
+@pytest.mark.parametrize("where", ["_find_input", "_find_outputs", "run"])
+@pytest.mark.parametrize(
+    "error", [UnicodeDecodeError("utf-8", b"x", 0, 1, "bad"), KeyError("x"), MemoryError()]
+)
+def test_whatever_litert_raises_is_a_pilot_error(error, where, linear_tflite, monkeypatch):
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr(LiteRTInterpreter, where, broken)
+    with pytest.raises(PilotError, match=r"^[^\n]*linear\.tflite: expected a \.tflite network[^\n]*$"):
+        LiteRTInterpreter(linear_tflite)
 
 
 @pytest.mark.parametrize("share", [0.001, 0.5, 0.99])

@@ -1,0 +1,78 @@
+"""Files that are whole or not there: safe replacement, and JSON from other people."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# O_EXCL makes a new file and never follows a link that lies in its place.
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
+    """Gives a new, empty file beside `path` that takes its place when the block ends well.
+
+    A reader, and a crash, finds the whole old or the whole new file. Where the block or the replacement
+    fails, nothing is left behind. A link at `path` is replaced itself; what it points to is not touched.
+    An old file's permissions are kept, a new file gets the usual ones.
+
+    Args:
+        path: the file.
+        durable: also wait until the disk has it, which guards against power cuts (slow on SD cards).
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+    os.close(os.open(temporary, _NEW, 0o666))
+    try:
+        yield temporary
+        if durable:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+        if path.is_file() and not path.is_symlink():
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode) & 0o777)
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def replace_file(path: Path, contents: str | bytes, durable: bool = False) -> None:
+    """Writes a file whole or not at all; see `replacing`. Text is written as UTF-8."""
+    with replacing(path, durable) as temporary:
+        temporary.write_bytes(contents.encode() if isinstance(contents, str) else contents)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parses JSON that anyone may have written; what is no finite number there becomes None.
+
+    Python's own parser lets `NaN` and `1e999` through, which no strict JSON can then be made of.
+
+    Raises:
+        ValueError: it is no JSON, or nested too deeply.
+
+    >>> parse_json('{"a": NaN, "b": [1e999, 0.5]}')
+    {'a': None, 'b': [None, 0.5]}
+    """
+    try:
+        return json.loads(text, parse_constant=_no_number, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+
+
+def _no_number(_: str) -> None:
+    return None
+
+
+def _finite(text: str) -> float | None:
+    value = float(text)
+    return value if math.isfinite(value) else None
