@@ -32,7 +32,7 @@ MARK = ".dingocar-demo"
 def run(argv: list[str]) -> int:
     args = parse(__doc__, argv, "dingocar demo")
     laps = number(args["--laps"], "--laps", low=1)
-    out = path(args["--out"], "--out")
+    out = path(args["--out"], "--out").resolve()  # so that the commands it shows work from everywhere
     summary = demo(out, laps)
     text = (
         "{clean_laps} of {laps_asked} laps clean on {track}, a track the pilot was not trained on; "
@@ -89,7 +89,7 @@ def _step(what: str, *argv: str, car: Path | None = None) -> None:
     note(f"\n# {what}\n$ {program} {shlex.join(argv)}")
     # What the steps print is not the demo's own result.
     with contextlib.redirect_stdout(sys.stderr):
-        code = main(list(argv), car=None if car is None else car.resolve())
+        code = main(list(argv), car=car)
     if code >= 128:
         raise SystemExit(code)  # a stop signal: the step has said so
     if code != 0:

@@ -64,6 +64,7 @@ def fit(
     import keras
 
     from dingocar.training.loop import Batches, Watcher
+    from dingocar.zoo.artefact import dtype_policy, plain_network
 
     if settings.deterministic:
         precisions.make_deterministic()
@@ -80,7 +81,7 @@ def fit(
     )
     held_out = Batches(data, split.validation, pilot, max(128, settings.batch_size))
     policy = precisions.resolve_precision(settings.precision)
-    with precisions.dtype_policy(policy):
+    with dtype_policy(policy):
         model = pilot.build()
     taken = 0 if transfer is None else take_weights(model, transfer)
     _compile(model, pilot, _learning_rate(settings, epochs, len(batches)))
@@ -93,7 +94,8 @@ def fit(
     if interrupted:
         kept = "training was stopped by hand: the weights of epoch %d, the best so far, are saved"
         logger.warning(kept, watcher.best_epoch)
-    return Fit(_plain(model, pilot, watcher.best), watcher, policy, interrupted, taken)
+    plain = plain_network(pilot, watcher.best or model.get_weights())
+    return Fit(plain, watcher, policy, interrupted, taken)
 
 
 def auto_epochs(frames: int) -> int:
@@ -171,11 +173,3 @@ def _learning_rate(settings: TrainingSettings, epochs: int, steps: int) -> Any:
         warmup_target=settings.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
-
-
-def _plain(model: keras.Model, pilot: Pilot, weights: list[Any] | None) -> keras.Model:
-    """The pilot's network as it is built, in float32, with these weights (None: the model's)."""
-    with precisions.dtype_policy("float32"):
-        plain = pilot.build()
-    plain.set_weights(model.get_weights() if weights is None else weights)
-    return plain

@@ -7,9 +7,7 @@ where the processor calculates in it, and XLA is left to GPUs.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,19 +47,6 @@ def make_deterministic() -> None:
         tf.config.experimental.enable_op_determinism()
     else:
         logger.warning("deterministic operations: only TensorFlow can be asked for them")
-
-
-@contextlib.contextmanager
-def dtype_policy(name: str) -> Iterator[None]:
-    """Builds what is built inside the block under this Keras dtype policy."""
-    import keras
-
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _cpu_has_bfloat16(cpuinfo: Path) -> bool:

@@ -296,13 +296,27 @@ def _plain(model: Any, pilot: Pilot) -> Any:
         raise PilotError(f"pilot {pilot.name}: expected the model its build() makes, got {model!r}")
     if all(layer.compute_dtype in ("float32", "uint8") for layer in model.layers):
         return keras.Model(model.inputs[0], model.output, name=model.name)
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
+    return plain_network(pilot, model.get_weights())
+
+
+@contextlib.contextmanager
+def dtype_policy(name: str) -> Iterator[None]:
+    """Builds what is built inside the block under this Keras dtype policy."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
     try:
-        plain = pilot.build()
+        yield
     finally:
-        keras.config.set_dtype_policy(policy)
-    plain.set_weights(model.get_weights())
+        keras.config.set_dtype_policy(before)
+
+
+def plain_network(pilot: Pilot, weights: list[Any]) -> Any:
+    """The pilot's network in float32, as it is built, with these weights (in `get_weights`' order)."""
+    with dtype_policy("float32"):
+        plain = pilot.build()
+    plain.set_weights(weights)
     return plain
 
 
