@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -197,3 +198,12 @@ def test_stays_light(code):
 def test_short_names_are_refused(name):
     done = subprocess.run([sys.executable, "-c", f"import {name}"], cwd=ROOT, capture_output=True, text=True)
     assert f"import dingocar.{name}, not {name}" in done.stderr
+
+
+@pytest.mark.parametrize("path", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]), ids=name_of)
+def test_docs_name_only_what_there_is(path):
+    """Links lead somewhere, and no page has a gap left to fill in."""
+    text = path.read_text()
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert "://" in target or (path.parent / target).exists(), target
+    assert not re.findall(r"^[A-Z]+_[A-Z_]+$|TODO|TBD", text, flags=re.MULTILINE)
