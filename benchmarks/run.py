@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -127,6 +128,7 @@ def main() -> None:
     parser.add_argument("--only", help="one script: loop, tub, inference, training or sim")
     parser.add_argument("--tub", help="train on this tub instead of one that the expert records")
     arguments = parser.parse_args()
+    peer = os.path.abspath(arguments.peer)  # the link in its venv, not what it points to
     rows = [row for row in ROWS if arguments.only in (None, row.script)]
     results: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -134,7 +136,7 @@ def main() -> None:
             extra = ["--tub", arguments.tub or record_tub(folder)] if script == "training" else []
             results[script] = {"ours": measure(sys.executable, script, "ours", extra), "peer": {}}
             if script != "sim":
-                results[script]["peer"] = measure(arguments.peer, script, "peer", extra)
+                results[script]["peer"] = measure(peer, script, "peer", extra)
     print(f"{'':<46}{'dingocar':>10}{'donkeycar':>10}{'ratio':>8}  goal")
     for row in rows:
         print(line(row, results[row.script]["ours"], results[row.script]["peer"]))
