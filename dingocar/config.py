@@ -34,8 +34,7 @@ def _setting(
     multiple_of: int = 1,
 ) -> Any:
     meta = {"help": help, "section": section, "low": low, "high": high, "choices": choices}
-    meta["multiple_of"] = multiple_of
-    return field(default=default, metadata=meta)
+    return field(default=default, metadata=meta | {"multiple_of": multiple_of})
 
 
 @dataclass(frozen=True)

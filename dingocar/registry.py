@@ -87,9 +87,10 @@ class Registry:
         files = self.files()
         if name not in files:
             raise UnknownNameError(self.kind, name, files)
-        module = self._import(name, files[name])
         if self.entry is None:
-            raise DingocarError(f"a {self.kind} is imported by its module, {module.__name__}, not by name")
+            module_name = f"{self.package}.{name.replace('/', '.')}"
+            raise DingocarError(f"a {self.kind} is imported by its module, {module_name}, not by name")
+        module = self._import(name, files[name])
         if isinstance(self.entry, str):
             if hasattr(module, self.entry):
                 return getattr(module, self.entry)

@@ -122,11 +122,16 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def import_keras_quietly() -> None:
+def import_keras_quietly(model: Path | None = None) -> None:
     """Imports keras with stderr closed: its backend's start-up remarks cannot be turned off otherwise.
 
     Without keras nothing happens: whoever needs it says so.
+
+    Args:
+        model: the pilot file it is for; a `.tflite` needs no keras, and nothing happens. None: for any.
     """
+    if model is not None and model.suffix == ".tflite":
+        return
     try:
         sys.stderr.flush()
         kept = os.dup(2)

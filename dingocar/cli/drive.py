@@ -70,8 +70,8 @@ def run(argv: list[str]) -> int:
     if tub is None and args["--record"]:
         tub = folder / path(cfg.DATA_PATH, "DATA_PATH")
     model = optional_path(args["--model"], "--model")
-    if model is not None and model.suffix != ".tflite":
-        import_keras_quietly()
+    if model is not None:
+        import_keras_quietly(model)
     vehicle = _build(folder, cfg, model=model, tub=tub, laps=laps, fast=args["--fast"])
     note(_announcement(cfg, model, tub))
     report = vehicle.start(rate_hz=None if args["--fast"] else cfg.DRIVE_LOOP_HZ, max_loop_count=max_loops)

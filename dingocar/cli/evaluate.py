@@ -37,10 +37,8 @@ def run(argv: list[str]) -> int:
     args = parse(__doc__, argv, "dingocar evaluate")
     if args["--tub"]:
         return _offline(args["--model"], args["--tub"], args["--json"])
-    laps, seed = (
-        number(args["--laps"], "--laps", low=1, high=MAX_CARS),
-        number(args["--seed"], "--seed", low=0),
-    )
+    laps = number(args["--laps"], "--laps", low=1, high=MAX_CARS)
+    seed = number(args["--seed"], "--seed", low=0)
     track = load_track(args["--track"])
     camera = Camera()
     driver: Driver
@@ -60,8 +58,7 @@ def load_quietly(model: str) -> RunnablePilot:
     from dingocar.zoo import load_pilot
 
     file = path(model, "--model")
-    if file.suffix != ".tflite":
-        import_keras_quietly()
+    import_keras_quietly(file)
     return load_pilot(file)
 
 

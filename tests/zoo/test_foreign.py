@@ -136,21 +136,14 @@ def wide_layers(config):
             entry["config"]["units"] = 4096
 
 
-def test_no_memory_is_asked_for_before_the_shapes_are_known(h5, monkeypatch):
-    import keras
-
-    made = []
-    real = keras.initializers.GlorotUniform.__call__
-    monkeypatch.setattr(
-        keras.initializers.GlorotUniform, "__call__", lambda *a, **k: (made.append(a), real(*a, **k))[1]
-    )
+def test_no_memory_is_asked_for_before_the_shapes_are_known(h5, made_weights):
     load_pilot(h5)
-    assert made  # that is where weights are made
-    made.clear()
+    assert made_weights  # that is where weights are made_weights
+    made_weights.clear()
     edit_config(h5, wide_layers)
     with pytest.raises(PilotError, match=r"cannot load the network"):
         load_pilot(h5)
-    assert not made
+    assert not made_weights
 
 
 def test_weights_alone_are_no_pilot(tmp_path):
