@@ -349,7 +349,7 @@ def wide_layers(config):
 
 def test_no_memory_is_asked_for_before_the_shapes_are_known(saved, made_weights):
     load_network(saved)
-    assert made_weights  # that is where weights are made_weights
+    assert made_weights
     made_weights.clear()
     edit_json(saved, "config.json", wide_layers)
     with pytest.raises(PilotError, match=r"cannot load the network"):
