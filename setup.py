@@ -16,8 +16,19 @@ packages = [
     for name in [package, *(f"{package}.{sub}" for sub in find_packages(folder))]
 ]
 
+# Each extra brings what one use of the library needs; the base drives a simulated car with a .tflite pilot.
+# Not from here: picamera2 and evdev have no wheels for a Pi, its system packages are made for them.
+PI = ["adafruit-circuitpython-pca9685>=3.4.13", "simplejpeg>=1.8"]
+WEB = ["starlette>=1.0", "uvicorn>=0.54", "websockets>=15"]
+GAMEPAD = [
+    "evdev-binary>=1.9; sys_platform == 'linux' and platform_machine == 'x86_64'",
+    "evdev>=1.7; sys_platform == 'linux' and platform_machine != 'x86_64'",
+]
+CAMERA = ["opencv-python-headless>=4.10"]
+MQTT = ["paho-mqtt>=2.0"]
+MOVIE = ["av>=13"]
 TRAIN = ["tensorflow>=2.21", "keras>=3.15", "h5py>=3.11", "matplotlib>=3.9", "simplejpeg>=1.8"]
-TEST = ["pytest>=8.3"]
+TEST = ["pytest>=8.3", "playwright>=1.50", "httpx>=0.27"]
 
 setup(
     name="dingocar",
@@ -30,12 +41,26 @@ setup(
     python_requires=">=3.11",
     package_dir=FOLDERS,
     packages=packages,
-    package_data={"dingocar": ["py.typed"]},
+    package_data={
+        "dingocar": ["py.typed"],
+        "dingocar.parts.controllers": ["pads/*.json"],
+        "dingocar.parts.controllers.web": ["static/*", "static/*/*", "static/*/*/*"],
+        "dingocar.templates": ["*.service"],
+    },
     install_requires=["numpy>=2.0", "pillow>=10.3", "docopt-ng>=0.9", "tqdm>=4.66", "ai-edge-litert>=2.0"],
     extras_require={
+        "pi": PI,
+        "web": WEB,
+        "gamepad": GAMEPAD,
+        "camera": CAMERA,
+        "mqtt": MQTT,
+        "movie": MOVIE,
         "train": TRAIN,
         "test": TEST,
-        "dev": [*TRAIN, *TEST, "ruff>=0.14", "mypy>=1.18"],
+        "dev": [
+            *(*PI, *WEB, *GAMEPAD, *CAMERA, *MQTT, *MOVIE, *TRAIN, *TEST),
+            *("ruff>=0.14", "mypy>=1.18", "atheris>=3.0; sys_platform == 'linux'"),
+        ],
     },
     entry_points={"console_scripts": ["dingocar = dingocar.cli.main:main"]},
     classifiers=[

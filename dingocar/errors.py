@@ -48,6 +48,10 @@ class TrainingError(DingocarError):
     """Training cannot start or go on."""
 
 
+class HardwareError(DingocarError):
+    """A device is missing, does not answer, or has stopped answering."""
+
+
 class UnknownNameError(DingocarError):
     """A name is not in a registry. The message suggests the nearest ones."""
 

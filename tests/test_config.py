@@ -123,3 +123,11 @@ def test_mistakes_on_the_command_line(car):
 def test_own_settings_pass_and_are_handed_over(car):
     (car / "myconfig.py").write_text("MY_HORN_PIN = 7\nimport math\nMY_LIMIT = math.pi")
     assert CarConfig.load(car).own["MY_HORN_PIN"] == 7
+
+
+def test_paths_start_at_the_cars_folder(car):
+    cfg = CarConfig.load(car, {"MODELS_PATH": "/elsewhere"})
+    assert cfg.path(cfg.DATA_PATH) == car / "data"
+    assert str(cfg.path(cfg.MODELS_PATH)) == "/elsewhere"
+    with pytest.raises(ConfigError, match="is empty; see DATA_PATH"):
+        cfg.path("")

@@ -20,6 +20,7 @@ CORE = {
     "supervision",
     "clock",
     "config",
+    "settings",
     "errors",
     "registry",
     "files",
@@ -43,6 +44,20 @@ BACKEND_MAY_BE_IN = {
     "dingocar/training/export.py",
     "dingocar/training/precision.py",
     "dingocar/zoo/interpreter.py",
+}
+#: Each of these packages is known to one place.
+ONE_PLACE = {
+    "adafruit_pca9685": "parts/actuators/_chip.py",
+    "adafruit_blinka": "parts/actuators/_i2c.py",
+    "picamera2": "parts/cameras/pi.py",
+    "libcamera": "parts/cameras/pi.py",
+    "cv2": "parts/cameras/opencv.py",
+    "evdev": "parts/controllers/_evdev.py",
+    "starlette": "parts/controllers/web/",
+    "uvicorn": "parts/controllers/web/",
+    "websockets": "parts/controllers/web/",
+    "paho": "parts/telemetry/mqtt.py",
+    "av": "dingocar/evaluate/movie.py",
 }
 LIGHT = {"numpy", "PIL", "dingocar"} | set(sys.stdlib_module_names)
 
@@ -127,6 +142,7 @@ def test_heavy_packages_stay_where_they_belong(path):
             assert parts[0] == "dingocar" and parts[1] in KERAS_MAY_BE_IN, f"{name_of(path)} imports {name}"
         if top in ("tensorflow", "torch", "jax"):
             assert name_of(path) in BACKEND_MAY_BE_IN, f"{name_of(path)} imports {name}"
+        assert name_of(path).startswith(ONE_PLACE.get(top, "")), f"{name_of(path)} imports {name}"
     if layer(path) in ("core", "tub", "sim"):
         foreign = {name.split(".")[0] for name in imports(path)} - LIGHT
         assert not foreign, f"{name_of(path)} may use only the standard library, numpy and Pillow"
@@ -174,7 +190,8 @@ def test_there_are_no_circles():
 
 
 HEAVY = (
-    "{'keras', 'tensorflow', 'cv2', 'starlette', 'uvicorn', 'tornado', 'matplotlib', 'h5py', 'jax', 'torch'}"
+    "{'keras', 'tensorflow', 'cv2', 'starlette', 'uvicorn', 'tornado', 'matplotlib', 'h5py', 'jax', 'torch', "
+    "'adafruit_pca9685', 'evdev', 'paho', 'av', 'simplejpeg'}"
 )
 
 

@@ -20,7 +20,17 @@ from dingocar.supervision import stop_signals
 commands = Registry("command", "dingocar.cli", entry="run", hidden=("main",))
 
 #: The extra that brings a package.
-EXTRAS = dict.fromkeys(("keras", "tensorflow", "h5py", "matplotlib", "simplejpeg"), "train")
+EXTRAS = {
+    **dict.fromkeys(("keras", "tensorflow", "h5py", "matplotlib", "simplejpeg"), "train"),
+    **dict.fromkeys(("starlette", "uvicorn", "websockets"), "web"),
+    "adafruit_pca9685": "pi",
+    "adafruit_blinka": "pi",
+    "Adafruit_PureIO": "pi",
+    "evdev": "gamepad",
+    "cv2": "camera",
+    "paho": "mqtt",
+    "av": "movie",
+}
 
 
 def usage() -> str:

@@ -132,7 +132,7 @@ def _settings(
     kind: str, cfg: CarConfig, overrides: dict[str, str], epochs: str | None
 ) -> tuple[Pilot, TrainingSettings]:
     """The pilot and the training settings that config, --epochs and --set ask for."""
-    from dingocar.config import literal
+    from dingocar.settings import literal
     from dingocar.training import TrainingSettings
     from dingocar.zoo import pilots
 
