@@ -1,4 +1,4 @@
-"""The built-in simulator in the place of camera and motors."""
+"""The built-in simulator in the place of the camera; its car is moved by the simulated actuator."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dingocar.sim import Camera, State, World
 
 
 class Simulator:
-    """A simulated car: inputs `steering`, `throttle`; outputs `cam/image_array`, `sim/state`, `laps`,
-    `off_tracks`.
+    """A simulated car: outputs `cam/image_array`, `sim/state`, `laps`, `off_tracks`.
 
-    One loop of the vehicle is one step of the world, so the figures do not depend on the computer's speed. A
-    car that has left the track by more than its half width is put back on the centre line, at rest.
+    It does what `command` says, which `dingocar.parts.actuators.simulated` sets. One loop of the vehicle is
+    one step of the world, so the figures do not depend on the computer's speed. A car that has left the track
+    by more than its half width is put back on the centre line, at rest.
 
     Args:
         track: see `dingocar.sim.load_track`.
@@ -21,6 +21,9 @@ class Simulator:
         image_shape: (height, width) of a picture.
         rate_hz: rate of the loop: a step is 1 / rate_hz seconds of the world.
         seed: of everything random in the world.
+
+    Attributes:
+        command: (steering, throttle), each in [-1, 1]: what the motors do until told otherwise.
     """
 
     def __init__(
@@ -34,16 +37,15 @@ class Simulator:
         self.world = World(track, look, camera=Camera.of_shape(image_shape), dt_s=1 / rate_hz, seed=seed)
         self.state: State = self.world.reset(seed)
         self.world.render()  # paints the world now: it takes longer than a loop may
+        self.command = (0.0, 0.0)
         self.laps = self.off_tracks = 0
         self._before_m = 0.0  # driven before the car was last put back
         self._was_off = False
 
-    def run(
-        self, steering: float | None, throttle: float | None
-    ) -> tuple[npt.NDArray[np.uint8], State, int, int]:
+    def run(self) -> tuple[npt.NDArray[np.uint8], State, int, int]:
         """Drives for one step; returns the picture, uint8 (H, W, 3), the state after it, the laps
         driven, and how often the car has left the track."""
-        self.state = self.world.step(steering or 0.0, throttle or 0.0)
+        self.state = self.world.step(*self.command)
         off = bool(self.state.off_track[0])
         self.off_tracks += off and not self._was_off
         self._was_off = off
@@ -54,7 +56,3 @@ class Simulator:
         laps = int((self._before_m + float(self.state.progress_m[0])) / self.world.track.length_m + 1e-9)
         self.laps = max(self.laps, laps)
         return self.state.image[0], self.state, self.laps, self.off_tracks
-
-    def neutral(self) -> None:
-        """Takes the foot off: one step with no throttle."""
-        self.world.step(0.0, 0.0)

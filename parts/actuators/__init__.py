@@ -1,0 +1,1 @@
+"""What makes the car move, and brings it to rest."""
