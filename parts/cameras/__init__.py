@@ -1,0 +1,1 @@
+"""Where pictures come from: a Pi camera, a webcam, a recording, a pattern."""

@@ -1,0 +1,1 @@
+"""What a drive tells others: a CSV file, an MQTT broker."""
