@@ -1,0 +1,1 @@
+"""Who drives by hand: the hub that arbitrates, gamepads, the web page."""
