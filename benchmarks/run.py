@@ -65,12 +65,18 @@ ROWS = [
     Row("training", "pictures trained on per s", "train_images_per_s", 1.5, "more"),
     Row("training", "validation loss after the same epochs", "val_loss", None, "less"),
     Row("sim", "simulator frames per s, 160x120, one core", "frames_per_s", 2000, "more", "", absolute=True),
+    Row(
+        "web", "web page, 4 viewers: p99 lateness of a loop, ms more", "web_p99_more_ms", 2, "less", "", True
+    ),
+    Row("web", "pictures encoded per s with no viewer", "web_encodes_per_s_0_viewers", 0, "less", "", True),
 ]
+#: Benchmarks of what the peer does not have, or not in a way that can be measured alike.
+ALONE = ("sim", "web")
 
 
 def measure(python: str, script: str, side: str, extra: list[str]) -> dict[str, Any]:
     """Runs a benchmark and returns its object (the last line it prints)."""
-    argv = [python, str(HERE / f"{script}_bench.py"), *([] if script == "sim" else [side]), *extra]
+    argv = [python, str(HERE / f"{script}_bench.py"), *([] if script in ALONE else [side]), *extra]
     print(f"{script} ({side}) ...", file=sys.stderr, flush=True)
     done = subprocess.run(argv, capture_output=True, text=True, cwd=tempfile.gettempdir())
     if done.returncode != 0:
@@ -117,7 +123,7 @@ def line(row: Row, ours: dict[str, Any], peer: dict[str, Any]) -> str:
         sign = "<=" if row.better == "less" else ">="
         goal = f"{sign} {row.goal:g}: {'reached' if reached else 'MISSED'}"
     shown = ["" if value is None else f"{value:.4g}" for value in (mine, theirs, ratio)]
-    return f"{row.what:<46}{shown[0]:>10}{shown[1]:>10}{shown[2]:>8}  {goal}"
+    return f"{row.what:<54}{shown[0]:>10}{shown[1]:>10}{shown[2]:>8}  {goal}"
 
 
 def main() -> None:
@@ -125,7 +131,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--peer", required=True, help="a Python with donkeycar 5.3.0")
     parser.add_argument("--json", help="also write all figures to this file")
-    parser.add_argument("--only", help="one script: loop, tub, inference, training or sim")
+    parser.add_argument("--only", help="one script: loop, tub, inference, training, sim or web")
     parser.add_argument("--tub", help="train on this tub instead of one that the expert records")
     arguments = parser.parse_args()
     peer = os.path.abspath(arguments.peer)  # the link in its venv, not what it points to
@@ -135,9 +141,9 @@ def main() -> None:
         for script in dict.fromkeys(row.script for row in rows):
             extra = ["--tub", arguments.tub or record_tub(folder)] if script == "training" else []
             results[script] = {"ours": measure(sys.executable, script, "ours", extra), "peer": {}}
-            if script != "sim":
+            if script not in ALONE:
                 results[script]["peer"] = measure(peer, script, "peer", extra)
-    print(f"{'':<46}{'dingocar':>10}{'donkeycar':>10}{'ratio':>8}  goal")
+    print(f"{'':<54}{'dingocar':>10}{'donkeycar':>10}{'ratio':>8}  goal")
     for row in rows:
         print(line(row, results[row.script]["ours"], results[row.script]["peer"]))
     if arguments.json:
