@@ -30,7 +30,13 @@ class DriveMode:
     Inputs `user/mode`, `user/angle`, `user/throttle`, `pilot/angle`, `pilot/throttle`; outputs `steering`,
     `throttle`, both in [-1, 1]. Missing or non-finite values become 0; when the pilot's steering is one of
     them, its throttle becomes 0 too.
+
+    Args:
+        pilot_throttle_factor: the pilot's throttle is multiplied by this.
     """
+
+    def __init__(self, pilot_throttle_factor: float = 1.0) -> None:
+        self.pilot_throttle_factor = pilot_throttle_factor
 
     def run(
         self,
@@ -46,5 +52,6 @@ class DriveMode:
             raise UsageError(f"unknown drive mode {mode!r}{did_you_mean(mode, MODES)}")
         if pilot_angle is None or not math.isfinite(pilot_angle):
             return 0.0, 0.0
-        throttle = user_throttle if mode == "local_angle" else pilot_throttle
-        return _finite(pilot_angle), _finite(throttle)
+        if mode == "local_angle":
+            return _finite(pilot_angle), _finite(user_throttle)
+        return _finite(pilot_angle), _finite(_finite(pilot_throttle) * self.pilot_throttle_factor)

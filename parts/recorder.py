@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dingocar.tub import TubWriter
+from dingocar.errors import TubError
+from dingocar.tub import TubWriter, open_tub
+
+logger = logging.getLogger(__name__)
 
 
 class Recorder:
@@ -60,3 +67,105 @@ class Recorder:
 
     def shutdown(self) -> None:
         self.writer.close()
+
+
+class SwitchedRecorder:
+    """A recorder that is switched on and off: inputs `recording` and the recorded channels, outputs
+    `tub/num_records`, `tub/dropped`.
+
+    The tub is opened, and closed after a while without records, by a thread, so that no loop waits for a
+    disk; between recordings it is free to be edited. Each opening begins a session.
+
+    Args:
+        open_writer: opens the tub, e.g. `functools.partial(TubWriter, path, inputs, types)`.
+        inputs: names of the channels, in the order in which `run` gets them after `recording`.
+        path: the tub's folder.
+        idle_loops: close the tub after so many loops without a record.
+    """
+
+    #: A page that deletes records holds the tub for a moment.
+    OPEN_ATTEMPTS, RETRY_S = 5, 0.1
+
+    def __init__(
+        self, open_writer: Callable[[], TubWriter], inputs: Sequence[str], path: Path, idle_loops: int = 100
+    ) -> None:
+        self.inputs, self.path, self.idle_loops = list(inputs), path, idle_loops
+        self._open = open_writer
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="recorder")
+        self._jobs: list[Future[None]] = []
+        self._writer: TubWriter | None = None
+        self._opening = False
+        self._idle = self._taken = self._dropped = 0
+
+    def run(self, recording: bool | None, *values: Any) -> tuple[int, int]:
+        """Queues a record of the values if `recording` is on (None: the channel was not written yet).
+
+        Returns:
+            how many records were taken in this drive, and how many dropped because the disk could not keep
+            up.
+
+        Raises:
+            TubError: the disk is full or failed.
+        """
+        self._raise_failure()
+        writer = self._writer
+        if recording:
+            self._idle = 0
+            if writer is not None:
+                fields = {
+                    key: value for key, value in zip(self.inputs, values, strict=True) if value is not None
+                }
+                taken = writer.write(fields) is not None
+                self._taken += taken
+                self._dropped += not taken
+            elif not self._opening:
+                self._opening = True
+                self._later(self._open_tub)
+        elif writer is not None:
+            self._idle += 1
+            if self._idle > self.idle_loops:
+                self._writer = None
+                self._later(writer.close)
+        return self._taken, self._dropped
+
+    def erase(self, n: int) -> None:
+        """Marks the tub's last `n` records as deleted; soon, and from any thread."""
+        self._later(partial(self._erase, n))
+
+    def shutdown(self) -> None:
+        self._worker.shutdown(wait=True)
+        if self._writer is not None:
+            self._writer.close()
+        self._raise_failure()
+
+    def _later(self, work: Callable[[], None]) -> None:
+        self._jobs.append(self._worker.submit(work))
+
+    def _raise_failure(self) -> None:
+        while self._jobs and self._jobs[0].done():
+            self._jobs.pop(0).result()
+
+    def _open_tub(self) -> None:
+        try:
+            for attempt in range(self.OPEN_ATTEMPTS):
+                try:
+                    self._writer = self._open()
+                    return
+                except TubError:
+                    if attempt + 1 == self.OPEN_ATTEMPTS:
+                        raise
+                    time.sleep(self.RETRY_S)
+        finally:
+            self._opening = False
+
+    def _erase(self, n: int) -> None:
+        writer = self._writer
+        if writer is not None:
+            writer.erase_last(n)
+            return
+        try:
+            tub = open_tub(self.path)
+            tub.delete([record.index for record in tub.records[-n:]])
+        except TubError as error:
+            # Nothing was recorded yet, or another program edits the tub: no reason to end the drive.
+            logger.warning("nothing erased: %s", error)

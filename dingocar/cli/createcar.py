@@ -43,5 +43,5 @@ def run(argv: list[str]) -> int:
     if not (folder / "myconfig.py").exists():
         replace_file(folder / "myconfig.py", CarConfig.default_file(commented=True))
     print(f"made a car in {folder}\n\n    cd {shlex.quote(str(folder))}")
-    print("    python manage.py drive --laps 1 --record")
+    print("    python manage.py drive            # you drive: open the page it names")
     return 0

@@ -1,17 +1,23 @@
 """Drive the car (in a car folder: python manage.py drive)
 
 Usage:
-    dingocar drive [--model FILE] [--laps N | --max-loops N] [--track NAME] [--look NAME]
-                   [--record] [--tub DIR] [--fast] [--timings] [--set NAME=VALUE]... [--json]
+    dingocar drive [--model FILE | --expert] [--mode MODE] [--laps N | --max-loops N] [--track NAME]
+                   [--look NAME] [--record] [--tub DIR] [--fast] [--timings] [--set NAME=VALUE]... [--json]
+
+You drive, with the web page or a gamepad (CONTROLLER), and let the pilot drive when you like.
 
 Options:
-    --model FILE       the pilot that drives, .keras or .tflite or Donkeycar's .h5; without it the expert does
-    --laps N           end after so many laps
+    --model FILE       the pilot, .keras or .tflite or Donkeycar's .h5
+    --expert           the simulator's scripted driver drives in your place
+    --mode MODE        user, local_angle (the pilot steers) or local (it drives) at the start; without it
+                       WEB_INIT_MODE, in the simulator local if there is a pilot
+    --laps N           end after so many laps (simulator)
     --max-loops N      end after so many loops
     --track NAME       of the simulator, instead of SIM_TRACK
     --look NAME        of the simulator, instead of SIM_LOOK
-    --record           record into the car's tub (DATA_PATH)
-    --tub DIR          record into this tub
+    --record           record every loop into the car's tub (DATA_PATH); without it what the page, the pad
+                       or AUTO_RECORD_ON_THROTTLE say
+    --tub DIR          record every loop into this tub
     --fast             do not wait for the clock: as fast as the computer can (simulator only)
     --timings          also show how long each part took
     --set NAME=VALUE   another setting of config.py, for this drive
@@ -31,10 +37,9 @@ from dingocar.cli._common import (
     optional_number,
     optional_path,
     parse,
-    path,
     show,
 )
-from dingocar.errors import DingocarError, UsageError
+from dingocar.errors import DingocarError, UsageError, did_you_mean
 from dingocar.usercode import describe, import_file
 
 if TYPE_CHECKING:
@@ -68,12 +73,21 @@ def run(argv: list[str]) -> int:
     laps = optional_number(args["--laps"], "--laps", low=1)
     tub = optional_path(args["--tub"], "--tub")
     if tub is None and args["--record"]:
-        tub = folder / path(cfg.DATA_PATH, "DATA_PATH")
+        tub = cfg.path(cfg.DATA_PATH)
     model = optional_path(args["--model"], "--model")
     if model is not None:
         import_keras_quietly(model)
-    vehicle = _build(folder, cfg, model=model, tub=tub, laps=laps, fast=args["--fast"])
-    note(_announcement(cfg, model, tub))
+    vehicle = _build(
+        folder,
+        cfg,
+        model=model,
+        tub=tub,
+        laps=laps,
+        fast=args["--fast"],
+        expert=args["--expert"],
+        mode=_mode(args["--mode"], model),
+    )
+    note(_announcement(vehicle, cfg, model, tub))
     report = vehicle.start(rate_hz=None if args["--fast"] else cfg.DRIVE_LOOP_HZ, max_loop_count=max_loops)
     figures = _figures(vehicle, report, tub)
     if args["--timings"]:
@@ -88,7 +102,8 @@ def _build(folder: Path, cfg: CarConfig, **options: Any) -> Vehicle:
     module = import_file(file, "_dingocar_car_manage")
     if not callable(getattr(module, "build", None)):
         raise UsageError(
-            f"{file}: must define build(cfg, model, tub, laps, fast), see dingocar list templates"
+            f"{file}: must define build(cfg, model, tub, laps, fast, expert, mode), see dingocar list "
+            "templates"
         )
     try:
         vehicle: Vehicle = module.build(cfg, **options)
@@ -100,10 +115,30 @@ def _build(folder: Path, cfg: CarConfig, **options: Any) -> Vehicle:
     return vehicle
 
 
-def _announcement(cfg: CarConfig, model: Path | None, tub: Path | None) -> str:
-    who = f"pilot {model}" if model else "the expert"
+def _mode(text: str | None, model: Path | None) -> str | None:
+    """The mode asked for.
+
+    Raises:
+        UsageError: there is no such mode, or it needs a pilot.
+    """
+    from dingocar.parts.drive_mode import MODES
+
+    if text is not None and text not in MODES:
+        raise UsageError(f"--mode must be one of {', '.join(MODES)}, got {text!r}{did_you_mean(text, MODES)}")
+    if text not in (None, "user") and model is None:
+        raise UsageError(f"--mode {text} needs a pilot; name one with --model")
+    return text
+
+
+def _announcement(vehicle: Vehicle, cfg: CarConfig, model: Path | None, tub: Path | None) -> str:
+    """One line: who drives, where, and where to click."""
+    url = vehicle.mem.channels.get("web/url")
+    if url:
+        who = f"open {url} and drive" + (f", or let pilot {model} drive" if model else "")
+    else:
+        who = f"pilot {model} drives" if model else "the expert drives"
     where = f" on {cfg.SIM_TRACK} ({cfg.SIM_LOOK})" if cfg.CAMERA == "sim" else ""
-    return f"{who} drives{where}{f', recorded into {tub}' if tub else ''}; Ctrl-C ends it"
+    return f"{who}{where}{f', recorded into {tub}' if tub else ''}; Ctrl-C ends it"
 
 
 def _figures(vehicle: Vehicle, report: DriveReport, tub: Path | None) -> dict[str, Any]:

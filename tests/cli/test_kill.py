@@ -71,7 +71,10 @@ def drive_and_kill(car, tally_path, moment_s):
     tally_path.write_bytes(bytes(8))
     env = os.environ | {"PYTHONPATH": str(ROOT), "TALLY": str(tally_path)}
     process = subprocess.Popen(
-        [sys.executable, "manage.py", "drive", "--record"], cwd=car, env=env, stderr=subprocess.DEVNULL
+        [sys.executable, "manage.py", "drive", "--expert", "--record"],
+        cwd=car,
+        env=env,
+        stderr=subprocess.DEVNULL,
     )
     with open(tally_path, "r+b") as file, mmap.mmap(file.fileno(), 8) as shared:
         try:

@@ -173,7 +173,7 @@ def test_mistakes_in_a_cars_own_files(car, capsys, folder, name, text, told):
     (car / folder).mkdir(exist_ok=True)
     (car / folder / f"{name}.py").write_text(text)
     option = {"tracks": ["--track", "mine"], "looks": ["--look", "mine"]}.get(folder, [])
-    assert told in line(capsys, "drive", "--max-loops", "1", *option, car=car)
+    assert told in line(capsys, "drive", "--expert", "--max-loops", "1", *option, car=car)
 
 
 @pytest.mark.parametrize(

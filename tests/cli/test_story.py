@@ -131,18 +131,18 @@ def test_a_pilot_drives_and_is_recorded(story, capsys, tmp_path, suffix):
 
 
 def test_timings_name_every_part(story, capsys):
-    assert main(["drive", "--max-loops", "3", "--fast", "--timings"], car=story) == 0
+    assert main(["drive", "--expert", "--max-loops", "3", "--fast", "--timings"], car=story) == 0
     told = capsys.readouterr().err
     assert all(name in told for name in ("p99 ms", "Simulator", "ExpertDriver", "DriveMode"))
 
 
 def test_the_expert_drives_a_lap_without_a_model(story, capsys):
-    figures = result(capsys, "drive", "--laps", "1", "--fast", "--track", "oval", car=story)
+    figures = result(capsys, "drive", "--expert", "--laps", "1", "--fast", "--track", "oval", car=story)
     assert (figures["laps"], figures["off_tracks"], figures["reason"]) == (1, 0, "laps")
 
 
 def test_drive_is_paced_by_the_clock(story, capsys):
-    figures = result(capsys, "drive", "--max-loops", "20", "--set", "DRIVE_LOOP_HZ=50", car=story)
+    figures = result(capsys, "drive", "--expert", "--max-loops", "20", "--set", "DRIVE_LOOP_HZ=50", car=story)
     assert figures["seconds"] >= 20 / 50  # without the clock it would be a fraction of that
 
 
@@ -341,7 +341,7 @@ def test_a_stopped_training_keeps_the_best_weights(story, tmp_path, capsys, monk
 def test_manage_py_runs_as_a_program(story):
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "manage.py", "drive", "--max-loops", "3", "--json"],
+        [sys.executable, "manage.py", "drive", "--expert", "--max-loops", "3", "--json"],
         cwd=story,
         env=env,
         capture_output=True,

@@ -32,6 +32,12 @@ def test_no_answer_is_no_throttle(inputs, expected):
     assert DriveMode().run(*inputs) == expected
 
 
+def test_the_pilots_throttle_is_scaled_and_stays_in_range():
+    assert DriveMode(0.5).run("local", 0.1, 0.2, 0.3, 0.4) == (0.3, 0.2)
+    assert DriveMode(2.0).run("local", 0.1, 0.2, 0.3, 0.9) == (0.3, 1.0)
+    assert DriveMode(0.5).run("user", 0.1, 0.2, 0.3, 0.4) == (0.1, 0.2)
+
+
 def test_unknown_mode():
     with pytest.raises(UsageError, match=r"unknown drive mode 'local_angel'; did you mean 'local_angle'\?"):
         DriveMode().run("local_angel", 0, 0, 0, 0)
