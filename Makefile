@@ -9,7 +9,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := dingocar parts templates tests benchmarks setup.py
 
-.PHONY: help venv demo test check types bench clean
+.PHONY: help venv demo test check types faults fuzz pi bench clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,10 +23,15 @@ venv: .venv/dev  ## .venv with everything for developing
 	$(PIP) install --quiet --editable '.[$*]'
 	touch $@
 
+# The web page is tested in a real browser.
+.venv/browser: .venv/dev
+	tests/install_chromium.sh $(BIN)/python
+	touch $@
+
 demo: .venv/train  ## record, train, drive and measure: see demo/report.html
 	$(BIN)/dingocar demo --out demo
 
-test: .venv/dev  ## all tests
+test: .venv/dev .venv/browser  ## all tests
 	$(BIN)/python -m pytest
 
 check: .venv/dev types  ## style, types, the house rules: before every commit
@@ -39,6 +44,17 @@ types: .venv/dev  ## mypy --strict over what is shipped
 	$(BIN)/python setup.py --quiet build_py --build-lib build/types
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p dingocar \
 		| sed -E 's,^dingocar/(parts|templates)/,\1/,'
+
+faults: .venv/dev  ## inject every fault into a running car: how long until it stands
+	$(BIN)/python -m tests.faults --trials 20 --json build/faults.json
+
+fuzz: .venv/dev  ## junk, floods and mutations at the web server: no crash, no throttle, memory flat
+	$(BIN)/python -m tests.fuzz.flood 10000
+	$(BIN)/python -m tests.fuzz.fuzz_protocol -max_total_time=60
+
+pi: .venv/dev  ## does every package a Raspberry Pi needs have a wheel, and does it drive without tensorflow
+	$(BIN)/python benchmarks/pi_wheels.py
+	$(BIN)/python benchmarks/pi_drive.py
 
 # The peer needs Python 3.11 and packages that conflict with ours, so it has a venv of its own.
 .venv-peer/ready:
