@@ -100,7 +100,7 @@ class Car:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
+            self._process.wait(20)
         self._process.stdout.close()
         self._log.close()
 
@@ -130,7 +130,7 @@ def playwright_error():
     return Error
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser():
     """One browser for all tests."""
     for package in ("playwright", "starlette", "uvicorn", "websockets"):
@@ -143,7 +143,7 @@ def browser():
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def the_car(browser, tmp_path_factory):
     car = Car(tmp_path_factory.mktemp("browser") / "car")
     yield car
@@ -198,7 +198,7 @@ def complaints(all_complaints):
     all_complaints.check()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def all_complaints():
     return Complaints()
 
@@ -218,7 +218,7 @@ def open_page(browser, car, complaints):
         page.context.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def desktop(browser, all_complaints):
     return _new_page(browser, all_complaints)
 

@@ -261,12 +261,12 @@ class Session:
 
     def end(self):
         self.until(lambda: self.process.poll() is not None, "did not end")
-        return self.process.wait()
+        return self.process.wait(20)
 
     def close(self):
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait()
+            self.process.wait(20)
         for descriptor in (self.master, self.slave):
             if descriptor is not None:
                 os.close(descriptor)
@@ -410,7 +410,7 @@ def test_a_chip_that_fails_is_one_line(chip, session):
     it = session("--no-picture")
     chip.nack_next(1000)
     it.until(lambda: it.process.poll() is not None, "goes on")
-    assert it.process.wait() == 2
+    assert it.process.wait(20) == 2
     assert "dingocar: PCA9685 at 0x40" in it.shown and "Traceback" not in it.shown
 
 

@@ -83,7 +83,7 @@ def drive_and_kill(car, tally_path, moment_s):
             assert still_runs_after(process, moment_s)
         finally:
             process.send_signal(signal.SIGKILL)
-            process.wait()
+            process.wait(20)
         return struct.unpack("q", shared[:])[0]
 
 

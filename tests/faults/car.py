@@ -189,4 +189,7 @@ def run(fault, chip):
 
 
 if __name__ == "__main__":
+    # Whoever started this in the background may have had them ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     run(*sys.argv[1:])

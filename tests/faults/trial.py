@@ -105,7 +105,7 @@ class Car:
         for number in (signal.SIGCONT, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
-        self.process.wait()
+        self.process.wait(20)
         self.process.stdin.close()
         self.process.stdout.close()
         self.log.close()

@@ -119,7 +119,7 @@ class Car:
         for pid in (self.process.pid, self.watchdog):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-        self.process.wait()
+        self.process.wait(20)
         self.process.stdin.close()
         self.process.stdout.close()
         until(lambda: ended(self.watchdog))
@@ -171,7 +171,7 @@ def test_it_outlives_the_signals_that_end_a_car(car):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(car.watchdog, number)
     os.killpg(car.process.pid, signal.SIGINT)
-    car.process.wait()
+    car.process.wait(20)
     until(car.stands)
     until(lambda: ended(car.watchdog))
 
@@ -187,7 +187,7 @@ def test_through_nacks(chip, car):
 def test_after_a_hang_it_writes_first(chip, car):
     chip.hang(True)
     os.kill(car.process.pid, signal.SIGKILL)
-    car.process.wait()
+    car.process.wait(20)
     assert car.drives()
     free_ns = time.monotonic_ns()
     chip.hang(False)
@@ -198,7 +198,7 @@ def test_after_a_hang_it_writes_first(chip, car):
 def test_when_both_were_killed_the_next_start_is_safe_first_thing(chip, bus, car):
     for pid in (car.watchdog, car.process.pid):
         os.kill(pid, signal.SIGKILL)
-    car.process.wait()
+    car.process.wait(20)
     if not car.drives():  # it had seen the watchdog die
         fake.open_bus(str(chip.path)).writeto(0x40, registers.pulse_bytes(0, 474))
     before = len(chip.log)
