@@ -81,6 +81,9 @@ class SwitchedRecorder:
         inputs: names of the channels, in the order in which `run` gets them after `recording`.
         path: the tub's folder.
         idle_loops: close the tub after so many loops without a record.
+
+    Raises:
+        TubError: `path` is a file.
     """
 
     #: A page that deletes records holds the tub for a moment.
@@ -89,6 +92,8 @@ class SwitchedRecorder:
     def __init__(
         self, open_writer: Callable[[], TubWriter], inputs: Sequence[str], path: Path, idle_loops: int = 100
     ) -> None:
+        if path.exists() and not path.is_dir():
+            raise TubError(f"{path}: is a file; expected the folder of a tub, or none yet (DATA_PATH)")
         self.inputs, self.path, self.idle_loops = list(inputs), path, idle_loops
         self._open = open_writer
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="recorder")

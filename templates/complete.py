@@ -13,11 +13,20 @@ channels they talk. Add your own part with `vehicle.add(...)`.
 
 from __future__ import annotations
 
-import logging
 import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    # First, because a command may need nothing of what follows; `drive` imports this file for `build`.
+    try:
+        from dingocar.cli.main import main
+    except ModuleNotFoundError as missing:
+        sys.exit(f"{missing}: activate the environment that dingocar is in, e.g. source .venv/bin/activate")
+    sys.exit(main(car=Path(__file__).resolve().parent))
+
+import logging
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from dingocar.config import CarConfig
@@ -379,9 +388,3 @@ def _add_web_page(vehicle: Vehicle, cfg: CarConfig, hub: ControllerHub, pilot: P
     )
     vehicle.mem["web/url"] = page.url
     vehicle.add(page, inputs=["cam/image_array", *SHOWN])
-
-
-if __name__ == "__main__":
-    from dingocar.cli.main import main
-
-    sys.exit(main(car=Path(__file__).resolve().parent))

@@ -27,14 +27,13 @@ def parse(doc: str, argv: list[str], command: str) -> dict[str, Any]:
             word.split("=")[0].strip(".,[]()") for word in doc.split() if word.lstrip("[(").startswith("--")
         }
         known = {word.lstrip("[(") for word in known}
+        short = command.removeprefix("dingocar ")  # main says that already
         for word in argv:
             name = word.split("=")[0]
             if name.startswith("--") and name not in known:
-                raise UsageError(f"{command}: unknown option {name}{did_you_mean(name, known)}") from None
+                raise UsageError(f"{short}: unknown option {name}{did_you_mean(name, known)}") from None
         shown = " ".join(argv[1:]) or "nothing"
-        raise UsageError(
-            f"{command}: the arguments do not fit (got: {shown}); see {command} --help"
-        ) from None
+        raise UsageError(f"{short}: the arguments do not fit (got: {shown}); see {command} --help") from None
 
 
 def number(

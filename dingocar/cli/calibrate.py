@@ -89,7 +89,6 @@ def _motors(cfg: CarConfig) -> tuple[Calibration, Callable[[], Any]]:
     from dingocar.parts.actuators.differential import Differential
 
     clock = MonotonicClock()
-    chip = (cfg.I2C_BUS, cfg.PCA9685_I2C_ADDR, cfg.PCA9685_FREQUENCY_HZ)
     if cfg.ACTUATOR == "servo_esc":
         values = {name: getattr(cfg, name) for name in SERVO_ESC}
         double_tap = cfg.ESC_REVERSE == "double_tap"
@@ -98,7 +97,11 @@ def _motors(cfg: CarConfig) -> tuple[Calibration, Callable[[], Any]]:
     if cfg.ACTUATOR == "differential":
         trim = TrimCalibration(cfg.MOTOR_TRIM, clock)
         return trim, lambda: Differential(
-            *chip, left_motor=cfg.LEFT_MOTOR, right_motor=cfg.RIGHT_MOTOR, watchdog_s=WATCHDOG_S
+            *(cfg.I2C_BUS, cfg.PCA9685_I2C_ADDR, cfg.MOTOR_FREQUENCY_HZ),
+            left_motor=cfg.LEFT_MOTOR,
+            right_motor=cfg.RIGHT_MOTOR,
+            deadband=cfg.MOTOR_DEADBAND,
+            watchdog_s=WATCHDOG_S,
         )
     raise UsageError(
         f"calibrate: ACTUATOR is {cfg.ACTUATOR!r}, nothing to calibrate; set ACTUATOR = 'servo_esc' or "

@@ -26,7 +26,9 @@ Options:
 
 from __future__ import annotations
 
+import inspect
 import logging
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +71,11 @@ def run(argv: list[str]) -> int:
         if args[option] is not None
     }
     cfg = CarConfig.load(folder, overrides)
+    for option in ("--laps", "--track", "--look"):
+        if args[option] is not None and cfg.CAMERA != "sim":
+            raise UsageError(
+                f"drive: {option} is for the simulator, and CAMERA is {cfg.CAMERA!r}; leave it out"
+            )
     max_loops = optional_number(args["--max-loops"], "--max-loops", low=1) or cfg.MAX_LOOPS
     laps = optional_number(args["--laps"], "--laps", low=1)
     tub = optional_path(args["--tub"], "--tub")
@@ -87,12 +94,14 @@ def run(argv: list[str]) -> int:
         expert=args["--expert"],
         mode=_mode(args["--mode"], model),
     )
-    note(_announcement(vehicle, cfg, model, tub))
+    note(_announcement(vehicle, cfg, model, tub, args["--expert"]))
     report = vehicle.start(rate_hz=None if args["--fast"] else cfg.DRIVE_LOOP_HZ, max_loop_count=max_loops)
+    if tub is None and vehicle.mem.channels.get("tub/num_records"):
+        tub = cfg.path(cfg.DATA_PATH)  # recorded when the user said so
     figures = _figures(vehicle, report, tub)
     if args["--timings"]:
         note(table(report.timings))
-    show(figures, args["--json"], _text(figures))
+    show(figures, args["--json"], _text(figures, simulated=cfg.CAMERA == "sim"))
     return 128 + report.signal if report.signal else 0
 
 
@@ -105,6 +114,14 @@ def _build(folder: Path, cfg: CarConfig, **options: Any) -> Vehicle:
             f"{file}: must define build(cfg, model, tub, laps, fast, expert, mode), see dingocar list "
             "templates"
         )
+    try:
+        inspect.signature(module.build).bind(cfg, **options)
+    except TypeError as error:
+        raise UsageError(
+            f"{file}: the car cannot be built: it is of another version of dingocar (build: {error}); "
+            f"dingocar createcar --path {shlex.quote(str(folder))} --overwrite makes manage.py and config.py "
+            "anew; keep a copy of what you changed in them"
+        ) from None
     try:
         vehicle: Vehicle = module.build(cfg, **options)
     except (DingocarError, KeyboardInterrupt, ModuleNotFoundError):
@@ -130,13 +147,23 @@ def _mode(text: str | None, model: Path | None) -> str | None:
     return text
 
 
-def _announcement(vehicle: Vehicle, cfg: CarConfig, model: Path | None, tub: Path | None) -> str:
+def _announcement(
+    vehicle: Vehicle, cfg: CarConfig, model: Path | None, tub: Path | None, expert: bool
+) -> str:
     """One line: who drives, where, and where to click."""
     url = vehicle.mem.channels.get("web/url")
-    if url:
+    if expert:
+        who = "the expert drives"
+    elif url and model and vehicle.mem.channels.get("user/mode") != "user":
+        who = f"pilot {model} drives; open {url} to drive yourself"
+    elif url:
         who = f"open {url} and drive" + (f", or let pilot {model} drive" if model else "")
+    elif model:
+        who = f"pilot {model} drives"
+    elif "gamepad" in cfg.CONTROLLER:
+        who = "drive with the gamepad (dingocar joystick --list shows it)"
     else:
-        who = f"pilot {model} drives" if model else "the expert drives"
+        who = f"nobody drives (CONTROLLER is {cfg.CONTROLLER})"
     where = f" on {cfg.SIM_TRACK} ({cfg.SIM_LOOK})" if cfg.CAMERA == "sim" else ""
     return f"{who}{where}{f', recorded into {tub}' if tub else ''}; Ctrl-C ends it"
 
@@ -161,14 +188,12 @@ def _figures(vehicle: Vehicle, report: DriveReport, tub: Path | None) -> dict[st
     }
 
 
-def _text(figures: dict[str, Any]) -> str:
+def _text(figures: dict[str, Any], simulated: bool) -> str:
     recorded = (
         f"; {figures['records']} records in {figures['tub']}, {figures['dropped']} dropped"
         if figures["tub"]
         else ""
     )
-    return (
-        "{laps} laps, off the track {off_tracks} times; {loops} loops in {seconds:.1f} s ({rate_hz:.1f} Hz, "
-        "{overruns} overruns), ended by {reason}".format(**figures)
-        + recorded
-    )
+    laps = "{laps} laps, off the track {off_tracks} times; " if simulated else ""
+    loops = "{loops} loops in {seconds:.1f} s ({rate_hz:.1f} Hz, {overruns} overruns), ended by {reason}"
+    return (laps + loops).format(**figures) + recorded

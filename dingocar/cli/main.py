@@ -81,6 +81,8 @@ def main(argv: list[str] | None = None, car: Path | None = None) -> int:
             raise
         missing = MissingExtraError(error.name, EXTRAS[error.name], f"dingocar {argv[0]}")
         code, told = missing.exit_code, str(missing)
+    except PermissionError as error:
+        code, told = 2, _not_permitted(error)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         code, told = 2, f"{place}{error.strerror or error}"
@@ -94,6 +96,18 @@ class Stopped(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__()
         self.number = number
+
+
+def _not_permitted(error: PermissionError) -> str:
+    """What this user may not touch, and how it may. A file's temporary name says less than its folder's."""
+    if not error.filename:
+        return str(error.strerror or error)
+    place = Path(os.fsdecode(error.filename))
+    place = place.parent if place.name.startswith(".") else place
+    owned = place if place.is_dir() else place.parent
+    return (
+        f"{place}: this user may not use it; take another place, or: sudo chown -R $USER {owned.absolute()}"
+    )
 
 
 def _interrupt(number: int) -> None:

@@ -32,20 +32,24 @@ import re
 from typing import Any
 
 from dingocar.cli import _common
-from dingocar.errors import UsageError
+from dingocar.errors import UsageError, did_you_mean
 from dingocar.tub.check import Report, check
 from dingocar.tub.clean import clean
 from dingocar.tub.info import info
 from dingocar.tub.tub import open_tub
 
+COMMANDS = ("info", "check", "clean", "delete", "restore")
 #: Problems that are printed; `--json` has all.
 SHOWN = 20
 
 
 def run(argv: list[str]) -> int:
     """Runs `dingocar tub ...`; returns the exit code."""
+    if len(argv) > 1 and not argv[1].startswith("-") and argv[1] not in COMMANDS:
+        known = ", ".join(COMMANDS)
+        raise UsageError(f"tub: unknown command {argv[1]!r}{did_you_mean(argv[1], COMMANDS)}; known: {known}")
     options = _common.parse(__doc__, argv, "dingocar tub")
-    path, as_json = options["PATH"], options["--json"]
+    path, as_json = str(_common.path(options["PATH"], "PATH")), options["--json"]
     if options["info"]:
         figures = info(open_tub(path))
         _common.show(figures, as_json, _info_text(figures))

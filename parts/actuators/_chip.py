@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from dingocar.clock import Clock, MonotonicClock
 from dingocar.errors import HardwareError, MissingExtraError, UsageError
 from dingocar.parts.actuators import _registers as registers
-from dingocar.parts.actuators._i2c import open_bus
+from dingocar.parts.actuators._i2c import claim, open_bus
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,12 @@ class Chip:
 
     def __init__(self, bus: int | str, address: int, frequency_hz: float, clock: Clock) -> None:
         self.address, self.frequency_hz, self._clock = address, frequency_hz, clock
-        self._bus = open_bus(bus)
+        self._claim = claim(bus, address)
+        try:
+            self._bus = open_bus(bus)
+        except BaseException:
+            self._give_up_claim()
+            raise
         self.name = f"PCA9685 at {address:#x} on {self._bus.name}"
         self._key = (bus, address)
         self._users = 0
@@ -91,6 +96,7 @@ class Chip:
                 self._retried(self._set_up)
         except BaseException:
             self._bus.close()
+            self._give_up_claim()
             raise
 
     def set_pulse(self, channel: int, ticks: int) -> None:
@@ -142,6 +148,11 @@ class Chip:
                 return
             Chip._open.pop(self._key, None)
         self._bus.close()
+        self._give_up_claim()
+
+    def _give_up_claim(self) -> None:
+        if self._claim is not None:
+            self._claim.close()
 
     @contextmanager
     def _exclusive(self, owed: registers.Pulses | None = None) -> Iterator[None]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import logging
+import socket
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -78,6 +81,35 @@ def open_bus(bus: int | str) -> Bus:
     if isinstance(bus, int):
         return Bus(f"I2C bus {bus}", _linux_bus(bus))
     return Bus(f"I2C bus {bus}", _own_bus(bus))
+
+
+def claim(bus: int | str, address: int) -> socket.socket | None:
+    """Makes this process the only one that drives a chip, until it ends or closes what it gets.
+
+    Two drives would each undo the other's stop. The watchdog and `dingocar neutral`, which only ever bring
+    the chip to rest, claim nothing.
+
+    Returns:
+        A socket with a name of Linux's abstract namespace: the system frees it with the process, however that
+        ends, and no file is left. None on other systems.
+
+    Raises:
+        HardwareError: another process drives the chip.
+    """
+    if sys.platform != "linux":
+        return None
+    # A bus of the owner's may have a name longer than the 108 bytes of a socket's.
+    digest = hashlib.sha256(f"{bus} {address}".encode()).hexdigest()[:32]
+    held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        held.bind(f"\0dingocar-chip-{digest}")
+    except OSError as error:
+        held.close()
+        raise HardwareError(
+            f"another program drives the chip at {address:#x} on I2C bus {bus}: end it first (a drive in "
+            "another terminal, dingocar calibrate, systemctl --user stop 'dingocar@*')"
+        ) from error
+    return held
 
 
 def _linux_bus(number: int) -> Any:

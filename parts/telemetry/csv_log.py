@@ -147,7 +147,7 @@ def open_csv(path: Path, columns: Sequence[str]) -> tuple[Path, IO[bytes]]:
     csv.writer(text, lineterminator="\n").writerow(columns)
     header = text.getvalue().encode()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)  # logs/, but not any folder of a mistyped path
         chosen, number = path, 0
         while not _can_continue(chosen, header):
             number += 1

@@ -312,14 +312,18 @@ def test_a_whole_calibration(car, chip, session):
 
 def test_two_motors(car, chip, session):
     with (car / "myconfig.py").open("a") as file:
-        file.write("ACTUATOR = 'differential'\nCAMERA = 'pi'\n")
+        file.write(
+            "ACTUATOR = 'differential'\nMOTOR_FREQUENCY_HZ = 500.0\nMOTOR_DEADBAND = 0.5\nCAMERA = 'pi'\n"
+        )
     it = session(until="MOTOR_TRIM")
     it.until(lambda: "no picture" in it.shown, "a missing camera is not told")
     it.press("y ")
-    it.until(lambda: chip.pulse(8) == chip.pulse(13) == 1638, "the motors do not turn")
+    # As in a drive: of the car's frequency, and with what its motors need to turn at all.
+    it.until(lambda: chip.pulse(8) == chip.pulse(13) == 2866, "the motors do not turn")
+    assert chip.frequency_hz == pytest.approx(500, rel=0.05)
     it.press("]]")
-    it.until(lambda: chip.pulse(13) == 1310, "the right one is not slower")
-    assert chip.pulse(8) == 1638
+    it.until(lambda: chip.pulse(13) == 2703, "the right one is not slower")
+    assert chip.pulse(8) == 2866
     it.press("w")
     assert it.end() == 0
     assert (car / "myconfig.py").read_text().endswith("CAMERA = 'pi'\nMOTOR_TRIM = 0.2\n")

@@ -53,8 +53,7 @@ def car(tmp_path):
     folder = tmp_path / "mycar"
     assert main(["createcar", "--path", str(folder)]) == 0
     manage = folder / "manage.py"
-    before, guard, after = manage.read_text().partition('\n\nif __name__ == "__main__":')
-    manage.write_text(before + TALLY + guard + after)
+    manage.write_text(manage.read_text() + TALLY)
     return folder
 
 

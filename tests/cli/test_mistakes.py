@@ -1,5 +1,6 @@
 """A mistake of the user is one clear line on stderr and exit code 2."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dingocar.cli.main import main
+from dingocar.cli.main import commands, main
 from dingocar.tub import TubWriter
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -106,6 +107,8 @@ def test_a_keras_file_that_is_no_pilot(car, tmp_path, capsys):
         (["drive"], "there is no car here"),
         (["export", "--model", "x.keras", "--for", "donkycar", "--out", "x.h5"], "known is donkeycar"),
         (["tub", "info", "nowhere"], "nowhere"),
+        (["tub", "chek", "data"], "tub: unknown command 'chek'; did you mean 'check'?"),
+        (["movie", "--tubb", "data"], "dingocar: movie: unknown option --tubb; did you mean '--tub'?"),
     ],
 )
 def test_other_mistakes(argv, told, capsys, monkeypatch, tmp_path):
@@ -156,6 +159,21 @@ def test_a_place_that_cannot_be_written_to(capsys):
 
 
 @pytest.mark.parametrize(
+    "place, named", [(".movie-ba32b3fb.gif", "{}"), ("nowhere/car", "{}/nowhere/car")], ids=lambda text: text
+)
+def test_what_is_not_permitted_names_the_fix(tmp_path, monkeypatch, capsys, place, named):
+    def refuse(_argv):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / place))
+
+    monkeypatch.setattr(commands, "load", lambda _name: refuse)
+    told = line(capsys, "movie")
+    assert told.startswith(
+        f"dingocar: {named.format(tmp_path)}: this user may not use it; take another place"
+    )
+    assert "sudo chown -R $USER /" in told
+
+
+@pytest.mark.parametrize(
     "folder, name, text, told",
     [
         ("tracks", "mine", "x = 1\n1 / 0\n", "mine.py:2: ZeroDivisionError"),
@@ -186,6 +204,7 @@ def test_mistakes_in_a_cars_own_files(car, capsys, folder, name, text, told):
         (["drive", "--tub", ""], "--tub"),
         (["export", "--model", "x.keras", "--out", ""], "--out"),
         (["createcar", "--path", ""], "--path"),
+        (["tub", "info", ""], "PATH"),
     ],
 )
 def test_an_empty_path_is_not_taken_for_the_current_folder(car, capsys, argv, option):

@@ -96,8 +96,8 @@ def test_erasing_nothing_is_no_failure(tmp_path):
 
 
 def test_a_disk_that_fails_ends_the_drive(tmp_path):
-    (tmp_path / "tub").write_text("a file in the way")
     recorder = switched(tmp_path / "tub")
+    (tmp_path / "tub").write_text("a file in the way")
     recorder.OPEN_ATTEMPTS = 1
     recorder.run(True, IMAGE, 0.0)
     wait(recorder)
@@ -122,3 +122,9 @@ def test_a_tub_that_is_edited_for_a_moment_is_waited_for(tmp_path):
     recorder.run(True, IMAGE, 0.5)
     recorder.shutdown()
     assert len(Tub(tmp_path / "tub")) == 1
+
+
+def test_a_file_in_the_place_of_a_tub_is_told_at_the_start(tmp_path):
+    (tmp_path / "tub").write_text("")
+    with pytest.raises(TubError, match="is a file; expected the folder of a tub"):
+        switched(tmp_path / "tub")

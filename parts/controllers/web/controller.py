@@ -228,13 +228,17 @@ def _check(port: int, token: str, video_hz: float, jpeg_quality: int) -> None:
         raise UsageError(f"WEB_CONTROL_PORT: expected 1 to 65535, got {port!r}")
     if token and not is_token(token):
         raise UsageError(
-            "WEB_TOKEN: expected 8 to 128 letters, digits or any of -_.~ (it is a part of an address), got "
-            f"{len(token)} characters; leave it empty to have one made"
+            "WEB_TOKEN: expected 8 to 128 letters, digits or any of -_.~ and nothing else, as part of an "
+            f"address; got {len(token)} characters, {len(_strange(token))} of them others; empty: one is made"
         )
     if not 0 < video_hz <= 120:
         raise UsageError(f"WEB_VIDEO_HZ: expected more than 0 and at most 120, got {video_hz!r}")
     if not 1 <= jpeg_quality <= 95:
         raise UsageError(f"WEB_JPEG_QUALITY: expected 1 to 95, got {jpeg_quality!r}")
+
+
+def _strange(token: str) -> str:
+    return "".join(c for c in token if not (c.isascii() and c.isalnum()) and c not in "-_.~")
 
 
 def _shown_host(host: str) -> str:

@@ -1,5 +1,6 @@
 """The chip object: first write, sharing, retries, brown-outs and a bus that hangs."""
 
+import sys
 import threading
 
 import adafruit_register
@@ -8,6 +9,7 @@ import pytest
 from dingocar.errors import HardwareError, UsageError
 from dingocar.parts.actuators import _registers as registers
 from dingocar.parts.actuators._chip import Chip
+from dingocar.parts.actuators._i2c import claim
 from tests.fakes import chip as fake
 
 AT_REST = ((0, 370), (1, 375))
@@ -266,3 +268,23 @@ def test_a_signal_in_the_middle_does_not_lock_the_car_out(chip, pwm, monkeypatch
             pwm.set_pulse(0, 500)
     pwm.rest(AT_REST)
     assert chip.pulse(0) == 370
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's abstract sockets")
+def test_two_programs_do_not_drive_one_chip(chip, bus, clock):
+    other = claim(bus, 0x40)  # as another process would
+    with pytest.raises(HardwareError, match="another program drives the chip at 0x40"):
+        Chip.at(bus, clock=clock)
+    assert chip.log == []  # nothing was done to it
+    other.close()
+    Chip.at(bus, clock=clock).close()
+    Chip.at(bus, clock=clock).close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's abstract sockets")
+def test_a_chip_that_could_not_be_opened_is_free_again(chip, bus, clock):
+    chip.nack_next(100)
+    with pytest.raises(HardwareError, match="does not answer"):
+        Chip.at(bus, clock=clock)
+    chip.nack_next(0)
+    Chip.at(bus, clock=clock).close()

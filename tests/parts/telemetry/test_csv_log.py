@@ -205,3 +205,9 @@ def test_mistakes(tmp_path):
     with pytest.raises(UsageError, match="cannot be written"):
         CsvTelemetry(tmp_path, CHANNELS)
     assert not (tmp_path / "x.csv").exists()
+
+
+def test_a_mistyped_folder_is_told_not_made(tmp_path):
+    with pytest.raises(UsageError, match="nowhere"):
+        CsvTelemetry(tmp_path / "nowhere" / "at_all" / "drive.csv", ["steering"])
+    assert not (tmp_path / "nowhere").exists()
