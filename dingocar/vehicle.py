@@ -277,9 +277,9 @@ class Vehicle:
             raise interrupted
 
     def _on_hang(self) -> None:
+        self._bring_to_neutral()  # first: what hangs may be the log
         name = self._running.name if self._running else "?"
         logger.error("part %s hangs for more than %s s: neutral", name, self.max_loop_s)
-        self._bring_to_neutral()
 
     def _as_part_error(self, error: BaseException) -> BaseException:
         if isinstance(error, DingocarError) or not isinstance(error, Exception):

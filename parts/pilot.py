@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,8 @@ import numpy as np
 from dingocar.errors import PilotError, UsageError
 from dingocar.zoo import load_pilot
 from dingocar.zoo.runnable import RunnablePilot
+
+NOT_AT_REST = "stop the car first: mode user, no throttle; then change the pilot"
 
 
 class PilotPart:
@@ -46,27 +49,37 @@ class PilotPart:
         self.pilot: RunnablePilot | None = None
         self.use(path)
 
-    def use(self, path: Path | str | None) -> None:
+    def use(self, path: Path | str | None, allowed: Callable[[], bool] = lambda: True) -> None:
         """Lets another pilot drive, or none; may be called from any thread.
 
         The file is read and run once before it takes over, so that no loop waits for it.
 
+        Args:
+            path: the pilot file; None: none.
+            allowed: asked at the moment of the change: loading takes seconds, in which much may happen.
+
         Raises:
             PilotError: as for the class; the pilot so far stays.
+            UsageError: it was not allowed; the pilot so far stays.
         """
         pilot = None if path is None else self._load(path)
         with self._running:
-            before, self.pilot = self.pilot, pilot
-        if before is not None:
-            before.close()
+            changed = allowed()
+            old = pilot
+            if changed:
+                old, self.pilot = self.pilot, pilot
+        if old is not None:
+            old.close()
+        if not changed:
+            raise UsageError(NOT_AT_REST)
         self._on_change("" if path is None else Path(path).name)
 
     def run(self, image: np.ndarray[Any, np.dtype[np.uint8]] | None) -> tuple[float, float, float]:
-        """Steering and throttle, each in [-1, 1], and the seconds that took; zeros without a picture or a
-        pilot."""
+        """Steering and throttle, each in [-1, 1], and the seconds that took; without a picture or a pilot
+        zeros, and inf: there will be no answer."""
         with self._running:
             if image is None or self.pilot is None:
-                return 0.0, 0.0, 0.0
+                return 0.0, 0.0, math.inf
             began_s = time.perf_counter()
             steering, throttle = self.pilot.run(image)
             return steering, throttle, time.perf_counter() - began_s
@@ -105,11 +118,12 @@ class PilotSwitch:
         """Lets the pilot file `name` of the folder drive from now on; None: no pilot.
 
         Raises:
-            UsageError: the car moves, or a pilot may move it; or the name is no plain file name.
+            UsageError: the car moves, or a pilot may move it, now or when the file has been loaded; or the
+                name is no plain file name.
             PilotError: the file is missing, no pilot, or one for pictures of another size.
         """
         if not self._at_rest():
-            raise UsageError("stop the car first: mode user, no throttle; then change the pilot")
+            raise UsageError(NOT_AT_REST)
         if name is not None and (not name or Path(name).name != name or name.startswith(".")):
             raise UsageError(f"the pilot must be a file in {self.folder}, got {name!r}")
-        self.part.use(None if name is None else self.folder / name)
+        self.part.use(None if name is None else self.folder / name, self._at_rest)

@@ -308,9 +308,18 @@ def _add_actuator(vehicle: Vehicle, cfg: CarConfig, simulator: Simulator | None)
         ),
     }
     if cfg.ACTUATOR in actuators:
+        _tell_if_slow(cfg, watchdog_s)
         vehicle.add(actuators[cfg.ACTUATOR](), inputs=["steering", "throttle"])
     if simulator is not None:
         vehicle.add(SimulatedActuator(simulator), inputs=["steering", "throttle"])
+
+
+def _tell_if_slow(cfg: CarConfig, watchdog_s: float) -> None:
+    late_s = max(watchdog_s, max(cfg.COMMAND_MAX_AGE_S, cfg.CAMERA_MAX_AGE_S) + 1 / cfg.DRIVE_LOOP_HZ)
+    if late_s > 0.2:
+        text = "the motors may go on for %.2f s when the controller, the camera or the loop stops: raise "
+        text += "DRIVE_LOOP_HZ or lower COMMAND_MAX_AGE_S, CAMERA_MAX_AGE_S, ACTUATOR_MAX_AGE_S"
+        logger.warning(text, late_s)
 
 
 def _tub_metadata(cfg: CarConfig) -> dict[str, str]:

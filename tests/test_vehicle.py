@@ -421,6 +421,14 @@ class TestHang:
             vehicle.start(rate_hz=20)
         assert {entry[0] for entry in actuator.log} == {"neutral", "shutdown"}
 
+    def test_the_car_stands_before_the_hang_is_logged(self, monkeypatch):
+        """A log may hang itself: a terminal that was stopped, a pipe that nobody reads."""
+        vehicle, actuator = Vehicle(), RecordingActuator()
+        vehicle.add(actuator, inputs=["steering", "throttle"])
+        monkeypatch.setattr("dingocar.vehicle.logger.error", lambda *text: actuator.log.append("logged"))
+        vehicle._on_hang()
+        assert actuator.log == [("neutral",), "logged"]
+
     def test_a_hung_part_cannot_keep_the_throttle_on(self):
         """Real threads and time: the part hangs until the guard has brought the actuator to rest."""
         vehicle = Vehicle(max_loop_s=0.1)

@@ -44,7 +44,7 @@ class PwmActuator:
             raise UsageError(f"ACTUATOR_MAX_AGE_S must be 0.02 to 10 seconds, got {watchdog_s!r}")
         self._clock: Clock = clock or MonotonicClock()
         self._at_rest = tuple(at_rest)
-        self._stall_s = math.inf if watchdog_s is None else watchdog_s / 2
+        self._limit_s = math.inf if watchdog_s is None else watchdog_s
         self._last_run_s = self._clock.now_s()
         self._anew = self.ANEW_AFTER_STALL
         self._watchdog: Watchdog | None = None
@@ -61,17 +61,23 @@ class PwmActuator:
     def run(self, steering: float | None, throttle: float | None) -> None:
         """Sets what moves.
 
+        After a silence longer than the watchdog's limit the first call is rest, whatever it asks for: that
+        may be as old as the silence.
+
         Args:
             steering: [-1, 1], +1 = right.
             throttle: [-1, 1], +1 = full ahead. Values beyond are clipped; None, NaN or infinity in either one
                 is rest for both.
 
         Raises:
-            HardwareError: the chip or the watchdog does not answer. The chip was brought to rest if it let
-                itself be.
+            HardwareError: the chip or the watchdog does not answer, and the chip was brought to rest if it
+                let itself be; or the part was shut down.
         """
+        if self._closed:
+            raise HardwareError(f"{type(self).__name__} was shut down: it moves nothing any more")
         now_s = self._clock.now_s()
-        if now_s - self._last_run_s > self._stall_s:
+        silent_s = now_s - self._last_run_s
+        if silent_s > self._limit_s / 2:
             # The watchdog may have written meanwhile, and may be in the middle of it still.
             self._anew = self.ANEW_AFTER_STALL
             self._stalled()
@@ -83,7 +89,7 @@ class PwmActuator:
             # First: the watchdog, should it be busy, writes nothing after the pulses of this loop.
             if self._watchdog is not None:
                 self._watchdog.beat()
-            if usable(steering) and usable(throttle):
+            if silent_s <= self._limit_s and usable(steering) and usable(throttle):
                 self._drive(_clip(steering), _clip(throttle))
             else:
                 self._drive(0.0, 0.0)

@@ -34,7 +34,8 @@ class Gamepad:
     """Drives a `Source` of the hub from a gamepad; no inputs, no outputs. Add it with `threaded=True`.
 
     A pad that is not there is waited for quietly, and one that goes (battery, cable, out of reach) is
-    `released()` at once. Twenty times a second a quiet pad is asked whether it still answers.
+    `released()` at once. Twenty times a second a quiet pad is asked whether it still answers. It cannot arm
+    before it was touched, by stick or button.
 
     A radio link that dies can leave the last position of the sticks behind while the receiver goes on
     answering. Therefore a throttle that is held with no event at all for `max_silence_s` becomes neutral
@@ -159,11 +160,12 @@ class Gamepad:
     # What follows is for Connection.
 
     def send(self, state: PadState, quiet_s: float) -> None:
-        """Tells the hub where the sticks are, `quiet_s` after the last event."""
+        """Tells the hub where the sticks are, `quiet_s` after the last event (inf: there was none yet)."""
         source = self.source
+        has_throttle = state.throttle or source.has_constant_throttle
         if not state.held:
             source.rest(state.steering, disarm=True)
-        elif quiet_s > self._max_silence_s and (state.throttle or source.has_constant_throttle):
+        elif math.isinf(quiet_s) or (quiet_s > self._max_silence_s and has_throttle):
             source.rest(state.steering)
         else:
             source.command(state.steering, state.throttle * self._max_throttle)
@@ -199,8 +201,9 @@ class Connection:
         self._gamepad, self._device, self._state = gamepad, device, state
         self._poll = select.poll()
         self._poll.register(device.fd, select.POLLIN)
-        self._event_s = gamepad.clock.now_s()
-        gamepad.send(state, 0.0)
+        # Before a pad's first report the kernel shows zeros, wherever the sticks are: that must not arm.
+        self._event_s = -math.inf
+        gamepad.send(state, math.inf)
 
     def step(self, wait_s: float) -> bool:
         """Waits for events and passes them on; False when the pad is gone.

@@ -16,7 +16,8 @@ class SafetyGate:
 
     The state is "" when the car may drive, else a sentence that says why it is held. While held, steering
     still passes and the throttle is 0. A value that is None was not written yet, and one that is no finite
-    number is broken: both hold the car.
+    number is broken: both hold the car. Where a pilot has a say, the time it took counts to both ages: they
+    were taken before it ran.
 
     Args:
         rate_hz: rate of the loop.
@@ -69,10 +70,13 @@ class SafetyGate:
         Returns:
             steering in [-1, 1], throttle in [-limit, limit], and the state.
         """
+        pilot = self._pilot(mode, pilot_latency_s)
+        # Both ages are of the moment before the pilot ran.
+        since_s = 0.0 if mode == "user" or pilot else float(pilot_latency_s or 0.0)
         state = (
-            self._controller(mode, user_age_s, user_armed)
-            or self._camera(camera_age_s)
-            or self._pilot(mode, pilot_latency_s)
+            self._controller(mode, user_age_s, user_armed, since_s)
+            or self._camera(camera_age_s, since_s)
+            or pilot
             or ("" if _is_number(steering) else "no steering command")
             or ("" if _is_number(throttle) else "no throttle command")
         )
@@ -82,22 +86,23 @@ class SafetyGate:
         self._throttle = 0.0 if state else self._ramped(throttle or 0.0)
         return _clip(steering, 1.0), self._throttle, state
 
-    def _controller(self, mode: str | None, age_s: float | None, armed: bool | None) -> str:
+    def _controller(self, mode: str | None, age_s: float | None, armed: bool | None, since_s: float) -> str:
         if mode is None:
             return "no drive mode yet"
         if mode == "local" and self.without_user == "drive":
             return ""
         if age_s is None or not math.isfinite(age_s):
             return "no controller"
-        if age_s > self.command_max_age_s:
-            return f"controller silent for {age_s:.1f} s"
+        if age_s + since_s > self.command_max_age_s:
+            return f"controller silent for {age_s + since_s:.1f} s"
         return "" if armed else "release the throttle once to arm"
 
-    def _camera(self, age_s: float | None) -> str:
+    def _camera(self, age_s: float | None, since_s: float) -> str:
         if math.isinf(self.camera_max_age_s):
             return ""
         if age_s is None or not math.isfinite(age_s):
             return "no camera picture yet"
+        age_s += since_s
         return "" if age_s <= self.camera_max_age_s else f"camera picture is {age_s:.1f} s old"
 
     def _pilot(self, mode: str | None, latency_s: float | None) -> str:

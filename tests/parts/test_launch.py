@@ -1,5 +1,7 @@
 """The push at the start of autonomous driving."""
 
+import math
+
 import pytest
 
 from dingocar.parts.launch import AiLaunch
@@ -32,8 +34,9 @@ def test_no_duration_no_launch():
     assert throttles(AiLaunch(0.0, PUSH, 20), ["local"] * 3, (1,)) == [OWN] * 3
 
 
-def test_before_the_pilot_has_answered():
-    launch = AiLaunch(0.05, PUSH, 20)
-    assert launch.run(None, None, None) is None
-    assert launch.run("local", None, None) == PUSH
-    assert launch.run("local", None, None) is None
+@pytest.mark.parametrize("answer", [None, math.nan, math.inf])
+def test_a_pilot_that_does_not_answer_is_not_replaced(answer):
+    launch = AiLaunch(0.15, PUSH, 20)
+    assert launch.run(None, None, answer) is answer
+    assert launch.run("local", None, answer) is answer
+    assert launch.run("local", None, OWN) == PUSH

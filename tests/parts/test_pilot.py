@@ -1,5 +1,6 @@
 """The pilot's part: run, changed while the car stands, never taken away while it runs."""
 
+import math
 import threading
 
 import numpy as np
@@ -59,9 +60,9 @@ def test_steers_and_tells_how_long_it_took(networks):
     assert 0 < latency_s < 5
 
 
-def test_without_a_picture_or_a_pilot_it_is_neutral(networks):
-    assert PilotPart("0.25").run(None) == (0.0, 0.0, 0.0)
-    assert PilotPart(None).run(IMAGE) == (0.0, 0.0, 0.0)
+def test_without_a_picture_or_a_pilot_it_is_neutral_and_there_is_no_answer(networks):
+    assert PilotPart("0.25").run(None) == (0.0, 0.0, math.inf)
+    assert PilotPart(None).run(IMAGE) == (0.0, 0.0, math.inf)
 
 
 def test_is_run_once_before_it_drives(networks):
@@ -82,7 +83,7 @@ def test_another_one_takes_over(networks):
     assert part.run(IMAGE)[0] == -0.5
     assert networks["0.25"].closed.is_set()
     part.use(None)
-    assert part.run(IMAGE) == (0.0, 0.0, 0.0)
+    assert part.run(IMAGE) == (0.0, 0.0, math.inf)
     assert names == ["0.25", "-0.5", ""]
 
 
@@ -121,6 +122,15 @@ def test_is_changed_only_while_the_car_stands(networks, tmp_path):
     assert part.run(IMAGE)[0] == 0.5
     switch(None)
     assert part.pilot is None
+
+
+def test_a_car_that_was_started_while_the_pilot_was_loaded_keeps_its_own(networks, tmp_path):
+    part = PilotPart("0.25")
+    stands = iter([True, False])
+    with pytest.raises(UsageError, match="stop the car first"):
+        PilotSwitch(part, tmp_path, lambda: next(stands))("0.75")
+    assert part.run(IMAGE)[0] == 0.25
+    assert networks["0.75"].closed.is_set() and not networks["0.25"].closed.is_set()
 
 
 @pytest.mark.parametrize("name", ["../0.5", "/etc/0.5", ".", "..", "", "a/0.5", ".hidden"])

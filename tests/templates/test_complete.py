@@ -112,6 +112,39 @@ def test_telemetry_has_a_line_per_loop(cfg, tmp_path):
     assert float(rows[-1]["steering"]) == 0.3 and rows[0]["user/mode"] == "user"
 
 
+def test_without_a_pilot_the_modes_of_one_move_nothing(cfg, tmp_path):
+    """Not even with a launch, which would drive blindly."""
+    cfg = dataclasses.replace(
+        cfg, CAMERA="mock", ACTUATOR="servo_esc", AI_LAUNCH_DURATION=1.0, AI_LAUNCH_THROTTLE=0.8
+    )
+    for mode in ("local", "local_angle"):
+        vehicle = complete.build(dataclasses.replace(cfg, WEB_INIT_MODE=mode))
+        Person(vehicle, (0.0, 0.0), (0.0, 0.5))
+        vehicle.start(rate_hz=100, max_loop_count=30)
+        chip = FakeChip.open(tmp_path / "chip")
+        assert {ticks for _, ticks in chip.history(0)} == {0, 370}
+        assert vehicle.mem["safety/state"] == "no answer from a pilot"
+        chip.close()
+
+
+@pytest.mark.parametrize(
+    "settings, told",
+    [
+        ({"DRIVE_LOOP_HZ": 20.0}, ""),
+        ({"DRIVE_LOOP_HZ": 10.0}, "0.22 s"),
+        ({"DRIVE_LOOP_HZ": 5.0}, "0.40 s"),
+        ({"CAMERA_MAX_AGE_S": 0.5}, "0.51 s"),
+        ({"ACTUATOR_MAX_AGE_S": 1.0}, "1.00 s"),
+        ({"DRIVE_LOOP_HZ": 5.0, "ACTUATOR": "none"}, ""),
+    ],
+)
+def test_settings_by_which_the_motors_stop_late_are_told(cfg, caplog, settings, told):
+    cfg = dataclasses.replace(cfg, **{"CAMERA": "mock", "ACTUATOR": "servo_esc"} | settings)
+    complete.build(cfg).start(rate_hz=100, max_loop_count=1)
+    warnings = [record.message for record in caplog.records if "DRIVE_LOOP_HZ" in record.message]
+    assert len(warnings) == bool(told) and told in "".join(warnings)
+
+
 def test_the_expert_needs_no_controller(cfg):
     vehicle = complete.build(cfg, expert=True, fast=True)
     vehicle.start(rate_hz=None, max_loop_count=50)

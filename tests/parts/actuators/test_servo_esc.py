@@ -205,3 +205,24 @@ def test_after_a_stall_all_is_written_anew(chip, clock, make, monkeypatch):
     for _ in range(5):  # and for a few loops more: it may be in the middle of writing
         car.run(0, 0.5)
     assert len(chip.log) == before + 3 * 8
+
+
+def test_what_was_asked_for_before_a_stall_does_not_move_the_car_after_it(chip, clock, make, monkeypatch):
+    """A process that was stopped comes back in the middle of a loop, with the command of then."""
+    monkeypatch.setattr(Chip, "REFRESH_S", 99)
+    car = make(watchdog_s=10)
+    car.run(0.5, 0.5)
+    clock.time_s += 10.1
+    assert drive(chip, clock, car, 0.5, 0.05) == [370]
+    assert drive(chip, clock, car, 0.5, 0.05) == [435]
+
+
+def test_after_shutdown_it_moves_nothing(chip, make):
+    first, second = make(), make()  # one chip, so it stays open
+    first.run(0, 0.5)
+    first.shutdown()
+    with pytest.raises(HardwareError, match="was shut down"):
+        first.run(0, 0.5)
+    assert chip.pulse(THROTTLE) == 370
+    second.run(0, 0.5)
+    assert chip.pulse(THROTTLE) == 435

@@ -148,9 +148,26 @@ def test_before_the_first_report_the_wheel_is_straight(desk, mapping):
     assert drive(desk, connection, ABS_Y=0)[1] == 1.0
 
 
+def test_a_trigger_that_is_held_when_nothing_was_reported_yet_does_not_drive(desk):
+    """Until a pad's first report the kernel shows 0 for all that is in the middle or at rest at 0."""
+    pad = desk.plug()
+    connection = desk.connected()
+    for _ in range(5):
+        desk.clock.time_s += 0.05
+        connection.step(0)
+    assert desk.hub.run()[4:6] == (False, "pad")
+    pad.move(ABS_RZ=200)  # it was held all the time
+    connection.step(0)
+    assert desk.hub.run()[1] == 0.0
+    pad.move(ABS_RZ=0)
+    connection.step(0)
+    assert drive(desk, connection, ABS_RZ=200)[1] == pytest.approx(0.78, abs=0.01)
+
+
 def test_top_throttle_and_its_buttons(desk):
     pad = desk.plug()
     connection = desk.connected(max_throttle=0.5)
+    drive(desk, connection, ABS_X=0)
     assert drive(desk, connection, ABS_RZ=255)[1] == 0.5
     pad.tap("BTN_TR")
     connection.step(0)
@@ -272,7 +289,8 @@ def test_events_lost_by_the_kernel(desk):
     """After SYN_DROPPED the device is asked where its sticks are; what came in between means nothing."""
     pad = desk.plug()
     connection = desk.connected()
-    drive(desk, connection, ABS_RZ=255)
+    drive(desk, connection, ABS_X=0)
+    assert drive(desk, connection, ABS_RZ=255)[1] == 1.0
     pad.emit(ecodes.EV_SYN, ecodes.SYN_DROPPED, 0)
     pad.emit(ecodes.EV_ABS, ecodes.ABS_X, FULL)
     pad.emit(ecodes.EV_KEY, ecodes.BTN_SOUTH, 1)
@@ -287,6 +305,7 @@ def test_events_lost_by_the_kernel(desk):
 def test_a_quiet_pad_gives_signs_of_life(desk):
     pad = desk.plug()
     connection = desk.connected()
+    drive(desk, connection, ABS_X=0)
     drive(desk, connection, ABS_RZ=255)
     asked = pad.asked
     for _ in range(9):
@@ -299,7 +318,8 @@ def test_a_quiet_pad_gives_signs_of_life(desk):
 def test_a_throttle_held_in_dead_silence_becomes_neutral(desk):
     pad = desk.plug()
     connection = desk.connected(max_silence_s=1.0)
-    drive(desk, connection, ABS_RZ=255)
+    drive(desk, connection, ABS_X=0)
+    assert drive(desk, connection, ABS_RZ=255)[1] == 1.0
     for _ in range(11):
         desk.clock.time_s += 0.1
         connection.step(0)
@@ -346,7 +366,8 @@ def test_sticks_at_rest_may_be_silent(desk):
 def test_unplugged(desk):
     pad = desk.plug()
     connection = desk.connected()
-    drive(desk, connection, ABS_RZ=255)
+    drive(desk, connection, ABS_X=0)
+    assert drive(desk, connection, ABS_RZ=255)[1] == 1.0
     desk.unplug(pad)
     assert not connection.step(0)
     connection.close()
@@ -386,6 +407,8 @@ def test_in_its_thread_it_comes_and_goes(desk, monkeypatch):
         assert part.run_threaded() is None
         for path in ("/dev/input/event7", "/dev/input/event9"):
             pad = desk.plug(path=path)
+            wait_until(lambda: desk.hub.run()[5] == "pad")
+            pad.move(ABS_X=100)
             wait_until(lambda: desk.hub.run()[4])
             pad.move(ABS_RZ=255)
             wait_until(lambda: desk.hub.run()[1] == 1.0)

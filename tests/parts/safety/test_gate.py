@@ -55,6 +55,8 @@ def test_all_is_well():
         ({"mode": "local", "age": INF}, "no controller"),
         ({"mode": "local", "armed": False}, "release the throttle once to arm"),
         ({"mode": "local_angle", "age": 0.2}, "controller silent for 0.2 s"),
+        ({"mode": "local", "age": 0.09, "pilot": 0.04}, "controller silent for 0.1 s"),
+        ({"mode": "local_angle", "cam": 0.09, "pilot": 0.04}, "camera picture is 0.1 s old"),
         ({"throttle": None}, "no throttle command"),
         ({"throttle": NAN}, "no throttle command"),
         ({"throttle": INF}, "no throttle command"),
@@ -78,7 +80,8 @@ def test_held(changes, state, throttle):
     [
         {"age": 0.12},
         {"cam": 0.12},
-        {"mode": "local", "pilot": 0.1},
+        {"mode": "local", "pilot": 0.1, "age": 0.01, "cam": 0.01},
+        {"mode": "local", "age": 0.099, "cam": 0.099},
         {"pilot": 9.0},  # in user mode no pilot has a say
         {"pilot": None},
     ],
@@ -94,8 +97,12 @@ def test_all_at_once_names_the_controller_first():
 
 def test_limits_are_its_arguments():
     of = gate(command_max_age_s=1.0, camera_max_age_s=2.0, pilot_max_latency_s=3.0)
-    assert run(of, mode="local", age=1.0, cam=2.0, pilot=3.0)[2] == ""
-    assert run(of, age=1.1)[2] and run(of, cam=2.1)[2] and run(of, mode="local", pilot=3.1)[2]
+    assert run(of, age=1.0, cam=2.0)[2] == run(of, mode="local", age=0.5, cam=1.5, pilot=0.5)[2] == ""
+    assert (
+        run(of, age=1.1)[2]
+        and run(of, cam=2.1)[2]
+        and run(of, mode="local", pilot=3.1)[2] == "the pilot needed 3.10 s"
+    )
 
 
 def test_no_camera_to_watch():
@@ -180,3 +187,27 @@ def test_from_the_last_command_to_neutral(phase_s):
             break
     assert before == 0.8
     assert loop_s - last_s < 0.2
+
+
+@pytest.mark.parametrize("phase_s", [0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06])
+def test_from_the_last_command_to_neutral_with_a_slow_pilot(phase_s):
+    """A pilot that takes longer than a loop should runs between the hub and the gate."""
+    clock = FakeClock()
+    hub, of = ControllerHub(start_mode="local", clock=clock), gate()
+    source = hub.source("web")
+    pilot_s, last_s = 0.065, 100.5 + phase_s
+    sent_s = [*(100.0 + 0.025 * number for number in range(20)), last_s]
+    throttle = 0.0
+    for _ in range(40):
+        loop_s = clock.time_s
+        while sent_s and sent_s[0] <= loop_s:
+            clock.time_s = sent_s.pop(0)
+            source.command(0.0, 0.0)
+        clock.time_s = loop_s
+        _, _, mode, age_s, armed, *_ = hub.run()
+        clock.time_s += pilot_s
+        before, (_, throttle, _) = throttle, of.run(0.1, 0.8, mode, age_s, armed, 0.03, pilot_s)
+        if before > 0 and throttle == 0:
+            break
+    assert before == 0.8
+    assert clock.time_s - last_s < 0.2
