@@ -128,7 +128,9 @@ def test_the_car_drives_by_it(tmp_path, ask, pads, capsys):
     assert ask("--out", str(out))[0] == 0
     hub = ControllerHub(clock=FakeClock())
     connection = Gamepad(hub.source("pad"), mapping=str(out), max_throttle=1.0).connect()
-    pads["/dev/input/event7"].move(ABS_X=RIGHT, ABS_RY=LEFT)
+    pads["/dev/input/event7"].move(ABS_X=RIGHT)  # the first touch arms
+    connection.step(0)
+    pads["/dev/input/event7"].move(ABS_RY=LEFT)
     connection.step(0)
     assert hub.run()[:2] == (1.0, 1.0)
 
