@@ -38,6 +38,7 @@ FAULTS = [
     "web server killed",
     "gamepad unplugged",
     "user gone, pilot drives",
+    "user gone, slow pilot drives",
     "camera blocks",
     "camera frozen",
     "camera thread dies",
