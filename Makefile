@@ -9,7 +9,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := dingocar parts templates tests benchmarks setup.py
 
-.PHONY: help venv demo test check types faults fuzz pi bench clean
+.PHONY: help venv demo test check types faults fuzz pi sb3 bench clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,15 @@ pi: .venv/dev  ## does every package a Raspberry Pi needs have a wheel, and does
 	$(BIN)/python benchmarks/pi_wheels.py
 	$(BIN)/python benchmarks/pi_drive.py
 
+# PyTorch is large, so that Stable-Baselines3 has a venv of its own. Its default wheel brings CUDA along.
+.venv-sb3/ready: setup.py
+	$(PYTHON) -m venv .venv-sb3
+	.venv-sb3/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[sb3]' pytest
+	touch $@
+
+sb3: .venv-sb3/ready  ## PPO of Stable-Baselines3 learns on the Gymnasium environment
+	.venv-sb3/bin/python -m pytest tests/sim/test_sb3.py
+
 # The peer needs Python 3.11 and packages that conflict with ours, so it has a venv of its own.
 .venv-peer/ready:
 	$(PEER_PYTHON) -m venv .venv-peer
@@ -66,4 +75,4 @@ bench: .venv/dev .venv-peer/ready  ## our speed beside Donkeycar 5.3.0's, measur
 	$(BIN)/python benchmarks/run.py --peer .venv-peer/bin/python
 
 clean:  ## remove what was made
-	rm -rf .venv .venv-peer build demo *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-peer .venv-sb3 build demo *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -27,6 +27,15 @@ GAMEPAD = [
 CAMERA = ["opencv-python-headless>=4.10"]
 MQTT = ["paho-mqtt>=2.0"]
 MOVIE = ["av>=13"]
+GYM = ["gymnasium>=1.1"]
+# gym-duckietown's own packages need Python 3.11; what reads tile maps runs everywhere.
+DUCKIETOWN = [
+    "pyyaml>=6.0",
+    "duckietown-gym-daffy==6.1.34; python_version < '3.12'",
+    "pyglet==1.5.27; python_version < '3.12'",
+    "gym==0.23.1; python_version < '3.12'",
+    "opencv-python>=4.10; python_version < '3.12'",
+]
 TRAIN = ["tensorflow>=2.21", "keras>=3.15", "h5py>=3.11", "matplotlib>=3.9", "simplejpeg>=1.8"]
 TEST = ["pytest>=8.3", "playwright>=1.50", "httpx>=0.27"]
 
@@ -43,6 +52,8 @@ setup(
     packages=packages,
     package_data={
         "dingocar": ["py.typed"],
+        "dingocar.evaluate.view": ["static/*"],
+        "dingocar.sim": ["maps/*"],
         "dingocar.parts.controllers": ["pads/*.json"],
         "dingocar.parts.controllers.web": ["static/*", "static/*/*", "static/*/*/*"],
         "dingocar.templates": ["*.service"],
@@ -55,11 +66,14 @@ setup(
         "camera": CAMERA,
         "mqtt": MQTT,
         "movie": MOVIE,
+        "gym": GYM,
+        "duckietown": DUCKIETOWN,
+        "sb3": [*GYM, "stable-baselines3>=2.9"],
         "train": TRAIN,
         "test": TEST,
         "dev": [
-            *(*PI, *WEB, *GAMEPAD, *CAMERA, *MQTT, *MOVIE, *TRAIN, *TEST),
-            *("ruff>=0.14", "mypy>=1.18", "atheris>=3.0; sys_platform == 'linux'"),
+            *(*PI, *WEB, *GAMEPAD, *CAMERA, *MQTT, *MOVIE, *GYM, *TRAIN, *TEST),
+            *("pyyaml>=6.0", "ruff>=0.14", "mypy>=1.18", "atheris>=3.0; sys_platform == 'linux'"),
         ],
     },
     entry_points={"console_scripts": ["dingocar = dingocar.cli.main:main"]},

@@ -64,7 +64,9 @@ ROWS = [
     Row("training", "pictures loaded cold per s", "loader_cold_images_per_s", 4, "more"),
     Row("training", "pictures trained on per s", "train_images_per_s", 1.5, "more"),
     Row("training", "validation loss after the same epochs", "val_loss", None, "less"),
-    Row("sim", "simulator frames per s, 160x120, one core", "frames_per_s", 2000, "more", "", absolute=True),
+    Row("sim", "simulator frames per s, 160x120, flat", "frames_per_s", 2000, "more", "", absolute=True),
+    Row("sim", "the same, photo", "photo_frames_per_s", 400, "more", "", absolute=True),
+    Row("sim", "32 cars at 60x80, flat", "frames_per_s_batch32_60x80", 10000, "more", "", absolute=True),
     Row(
         "web", "web page, 4 viewers: p99 lateness of a loop, ms more", "web_p99_more_ms", 2, "less", "", True
     ),

@@ -43,11 +43,23 @@ class CarConfig:
     CAMERA_HFLIP: bool = setting(False, "mirror the picture (pi, opencv)")
     REPLAY_PATH: str = setting("data", "of CAMERA = replay: a tub, or a folder of pictures")
 
-    SIM_TRACK: str = setting(
-        "circuit", "track of the simulator: a name, random:<seed>, or a .npy file", section="Simulator"
+    SIM: str = setting(
+        "dingocar",
+        "which simulator CAMERA = sim means: our own, one that speaks the Donkey simulator's protocol, or "
+        "gym-duckietown",
+        section="Simulator",
+        choices=("dingocar", "donkey", "duckietown"),
     )
-    SIM_LOOK: str = setting("flat", "look of the simulator")
-    SIM_SEED: int = setting(0, "seed of the simulator", low=0)
+    SIM_HOST: str = setting("127.0.0.1", "where the Donkey simulator runs")
+    SIM_PORT: int = setting(9091, "its port", low=1, high=65535)
+    SIM_SCENE: str = setting("generated_track", "its scene")
+    SIM_MAP: str = setting("loop_empty", "map of gym-duckietown")
+    SIM_TRACK: str = setting("circuit", "track: a name, random:<seed>, duckietown:<map>, or a .npy file")
+    SIM_LOOK: str = setting("flat", "how it is painted")
+    SIM_RANDOMISATION: str = setting(
+        "none", "what looks, camera and car are drawn from: none, mild, strong, or a .toml or .json file"
+    )
+    SIM_SEED: int = setting(0, "seed of all that is random in it", low=0)
 
     ACTUATOR: str = setting(
         "sim",

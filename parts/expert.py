@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dingocar.sim import Expert, State
+from dingocar.sim import State
+from dingocar.sim.expert import ScriptedDriver
 
 
 class ExpertDriver:
     """Drives along the centre line: inputs `sim/state`, outputs `user/angle`, `user/throttle`."""
 
-    def __init__(self, expert: Expert) -> None:
+    def __init__(self, expert: ScriptedDriver) -> None:
         self.expert = expert
 
     def run(self, state: State | None) -> tuple[float, float]:

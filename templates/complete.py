@@ -30,14 +30,12 @@ from functools import partial
 from typing import Any
 
 from dingocar.config import CarConfig
-from dingocar.errors import ConfigError, MissingExtraError, UnknownNameError, UsageError
+from dingocar.errors import ConfigError, MissingExtraError, UsageError
+from dingocar.parts._simulators import AnySimulator, open_simulator
 from dingocar.parts.actuators.differential import Differential
 from dingocar.parts.actuators.servo_esc import ServoEsc
 from dingocar.parts.actuators.simulated import SimulatedActuator
-from dingocar.parts.cameras.mock import MockCamera
-from dingocar.parts.cameras.opencv import OpenCvCamera
-from dingocar.parts.cameras.pi import PiCamera
-from dingocar.parts.cameras.replay import ReplayCamera
+from dingocar.parts.cameras._open import open_camera
 from dingocar.parts.controllers.gamepad import Gamepad
 from dingocar.parts.controllers.hub import ControllerHub
 from dingocar.parts.controllers.web.controller import WebController
@@ -51,7 +49,6 @@ from dingocar.parts.safety.gate import SafetyGate
 from dingocar.parts.simulator import Simulator
 from dingocar.parts.telemetry.csv_log import CsvTelemetry
 from dingocar.parts.telemetry.mqtt import MqttTelemetry
-from dingocar.sim import Expert
 from dingocar.tub import TubWriter
 from dingocar.vehicle import Vehicle
 
@@ -119,18 +116,20 @@ def build(
     vehicle.mem["user/mode"] = mode
     simulator = _add_camera(vehicle, cfg, laps)
     recorder = hub = None
-    if expert and simulator is not None:
-        scripted = Expert(simulator.world.track, simulator.world.dynamics)
-        vehicle.add(ExpertDriver(scripted), inputs=["sim/state"], outputs=["user/angle", "user/throttle"])
+    recorded = RECORDED | (RECORDED_PILOT if model else {})
+    words = _tub_metadata(cfg, simulator)
+    if expert and isinstance(simulator, Simulator):
+        scripted = ExpertDriver(simulator.expert)
+        vehicle.add(scripted, inputs=["sim/state"], outputs=["user/angle", "user/throttle"])
     elif not fast and cfg.CONTROLLER != "none":
-        recorder = None if tub else _switched_recorder(cfg, with_pilot=model is not None)
+        recorder = None if tub else _switched_recorder(cfg, recorded, words)
         hub = _add_controllers(vehicle, cfg, mode, recorder)
     pilot = _add_pilot(vehicle, cfg, model, switchable=hub is not None)
     if hub is not None or cfg.ACTUATOR not in ("sim", "none"):
         _add_safety_gate(vehicle, cfg)
     _add_actuator(vehicle, cfg, simulator)
     if tub:
-        _add_recorder(vehicle, cfg, tub, with_pilot=model is not None, wait=fast)
+        _add_recorder(vehicle, cfg, tub, recorded, words, wait=fast)
     elif recorder:
         inputs = ["recording", *recorder.inputs]
         vehicle.add(recorder, inputs=inputs, outputs=["tub/num_records", "tub/dropped"])
@@ -147,35 +146,38 @@ def _check(cfg: CarConfig, model: Path | None, expert: bool, fast: bool) -> None
             f'ACTUATOR = "sim" moves the simulator\'s car, but CAMERA = "{cfg.CAMERA}"; set ACTUATOR to '
             "servo_esc or differential (none: nothing moves), or CAMERA to sim"
         )
-    if expert and (cfg.CAMERA != "sim" or model is not None):
-        raise UsageError("the expert drives in the simulator only (CAMERA = sim), and without a model")
-    if fast and (cfg.CAMERA != "sim" or cfg.ACTUATOR != "sim" or not (expert or model)):
+    own_world = cfg.CAMERA == "sim" and cfg.SIM == "dingocar"
+    if expert and (not own_world or model is not None):
+        raise UsageError(
+            "the expert drives in the simulator only (CAMERA = sim, SIM = dingocar), and without a model"
+        )
+    if fast and (not own_world or cfg.ACTUATOR != "sim" or not (expert or model)):
         raise UsageError("fast is for the expert or a pilot in the simulator; a person needs real time")
 
 
-def _add_camera(vehicle: Vehicle, cfg: CarConfig, laps: int | None) -> Simulator | None:
+def _add_camera(vehicle: Vehicle, cfg: CarConfig, laps: int | None) -> AnySimulator | None:
     """Where pictures come from; returns the simulator if they come from there."""
     if cfg.CAMERA == "sim":
         return _add_simulator(vehicle, cfg, laps)
-    wanted: dict[str, Any] = {"image_shape": (cfg.IMAGE_H, cfg.IMAGE_W), "rate_hz": cfg.CAMERA_FRAMERATE}
-    device = wanted | {"index": cfg.CAMERA_INDEX, "hflip": cfg.CAMERA_HFLIP, "vflip": cfg.CAMERA_VFLIP}
-    cameras: dict[str, Callable[[], Any]] = {
-        "pi": lambda: PiCamera(**device),
-        "opencv": lambda: OpenCvCamera(**device),
-        "replay": lambda: ReplayCamera(cfg.path(cfg.REPLAY_PATH), **wanted),
-        "mock": lambda: MockCamera(**wanted),
-    }
-    if cfg.CAMERA not in cameras:
-        raise UnknownNameError("camera", cfg.CAMERA, cameras)
+    camera = open_camera(
+        cfg.CAMERA,
+        (cfg.IMAGE_H, cfg.IMAGE_W),
+        cfg.CAMERA_FRAMERATE,
+        *(cfg.CAMERA_INDEX, cfg.CAMERA_HFLIP, cfg.CAMERA_VFLIP, cfg.path(cfg.REPLAY_PATH)),
+    )
     # The gate stops the car at CAMERA_MAX_AGE_S; a camera that is gone for good ends the drive.
-    vehicle.add(cameras[cfg.CAMERA](), outputs=["cam/image_array", "cam/age_s"], threaded=True, max_age_s=2.0)
+    vehicle.add(camera, outputs=["cam/image_array", "cam/age_s"], threaded=True, max_age_s=2.0)
     return None
 
 
-def _add_simulator(vehicle: Vehicle, cfg: CarConfig, laps: int | None) -> Simulator:
+def _add_simulator(vehicle: Vehicle, cfg: CarConfig, laps: int | None) -> AnySimulator:
     """World and laps."""
-    simulator = Simulator(
-        cfg.SIM_TRACK, cfg.SIM_LOOK, (cfg.IMAGE_H, cfg.IMAGE_W), cfg.DRIVE_LOOP_HZ, cfg.SIM_SEED
+    simulator = open_simulator(
+        *(cfg.SIM, (cfg.IMAGE_H, cfg.IMAGE_W), cfg.DRIVE_LOOP_HZ, cfg.SIM_SEED),
+        place={"dingocar": cfg.SIM_TRACK, "donkey": cfg.SIM_SCENE, "duckietown": cfg.SIM_MAP}[cfg.SIM],
+        look=cfg.SIM_LOOK,
+        randomisation=cfg.SIM_RANDOMISATION,
+        address=(cfg.SIM_HOST, cfg.SIM_PORT),
     )
     vehicle.add(simulator, outputs=["cam/image_array", "sim/state", "laps", "off_tracks"])
     timer = LapTimer(1 / cfg.DRIVE_LOOP_HZ, laps, on_limit=lambda: vehicle.stop("laps"))
@@ -278,7 +280,7 @@ def _add_safety_gate(vehicle: Vehicle, cfg: CarConfig) -> None:
     )
 
 
-def _add_actuator(vehicle: Vehicle, cfg: CarConfig, simulator: Simulator | None) -> None:
+def _add_actuator(vehicle: Vehicle, cfg: CarConfig, simulator: AnySimulator | None) -> None:
     """What moves. With a real one, the simulator's car moves along."""
     # The loop's own hiccups are no reason to stop.
     watchdog_s = max(cfg.ACTUATOR_MAX_AGE_S, 2 / cfg.DRIVE_LOOP_HZ)
@@ -322,38 +324,31 @@ def _tell_if_slow(cfg: CarConfig, watchdog_s: float) -> None:
         logger.warning(text, late_s)
 
 
-def _tub_metadata(cfg: CarConfig) -> dict[str, str]:
-    if cfg.CAMERA == "sim":
-        return {"domain": "sim", "track": cfg.SIM_TRACK, "look": cfg.SIM_LOOK}
+def _tub_metadata(cfg: CarConfig, simulator: AnySimulator | None = None) -> dict[str, Any]:
+    if simulator is not None:
+        return simulator.metadata
     return {"domain": "real"} if cfg.CAMERA in ("pi", "opencv") else {}
 
 
-def _add_recorder(vehicle: Vehicle, cfg: CarConfig, tub: Path, with_pilot: bool, wait: bool) -> None:
+def _add_recorder(
+    vehicle: Vehicle, cfg: CarConfig, tub: Path, recorded: dict[str, str], words: dict[str, Any], wait: bool
+) -> None:
     """Every loop is a record."""
-    recorded = RECORDED | (RECORDED_PILOT if with_pilot else {})
     recorder = Recorder(
         tub,
-        list(recorded),
-        list(recorded.values()),
-        _tub_metadata(cfg),
-        cfg.DRIVE_LOOP_HZ,
-        cfg.RECORD_IMAGE_QUALITY,
-        wait,
+        *(list(recorded), list(recorded.values()), words),
+        *(cfg.DRIVE_LOOP_HZ, cfg.RECORD_IMAGE_QUALITY, wait),
     )
     vehicle.mem["recording"] = True
     vehicle.add(recorder, inputs=list(recorded), outputs=["tub/num_records", "tub/dropped"])
 
 
-def _switched_recorder(cfg: CarConfig, with_pilot: bool) -> SwitchedRecorder:
+def _switched_recorder(cfg: CarConfig, recorded: dict[str, str], words: dict[str, Any]) -> SwitchedRecorder:
     """A record in each loop in which the user wants one."""
-    recorded = RECORDED | (RECORDED_PILOT if with_pilot else {})
     tub = cfg.path(cfg.DATA_PATH)
     open_writer = partial(
         TubWriter,
-        tub,
-        list(recorded),
-        list(recorded.values()),
-        _tub_metadata(cfg),
+        *(tub, list(recorded), list(recorded.values()), words),
         rate_hz=cfg.DRIVE_LOOP_HZ,
         jpeg_quality=cfg.RECORD_IMAGE_QUALITY,
     )

@@ -412,7 +412,7 @@ class TestHang:
         assert vehicle.start(rate_hz=5, max_loop_count=3).loops == 3
 
     def test_what_comes_after_a_hung_part_does_not_drive_again(self):
-        vehicle = Vehicle(max_loop_s=0.1)
+        vehicle = Vehicle(max_loop_s=0.5)
         actuator = RecordingActuator()
         vehicle.add(Call(lambda: actuator.at_rest.wait(30) and None))
         vehicle.add(Constant(0.3, 0.8), outputs=["steering", "throttle"])
@@ -431,7 +431,7 @@ class TestHang:
 
     def test_a_hung_part_cannot_keep_the_throttle_on(self):
         """Real threads and time: the part hangs until the guard has brought the actuator to rest."""
-        vehicle = Vehicle(max_loop_s=0.1)
+        vehicle = Vehicle(max_loop_s=0.5)
         actuator = RecordingActuator()
         vehicle.add(Constant(0.3, 0.8), outputs=["steering", "throttle"])
         vehicle.add(actuator, inputs=["steering", "throttle"])

@@ -227,17 +227,10 @@ class _Camera:
 
 def _camera(cfg: CarConfig) -> Any:
     """The camera of the car, or None where it is simulated."""
-    from dingocar.parts.cameras.mock import MockCamera
-    from dingocar.parts.cameras.opencv import OpenCvCamera
-    from dingocar.parts.cameras.pi import PiCamera
-    from dingocar.parts.cameras.replay import ReplayCamera
+    from dingocar.parts.cameras._open import open_camera
 
-    wanted: dict[str, Any] = {"image_shape": (cfg.IMAGE_H, cfg.IMAGE_W), "rate_hz": cfg.CAMERA_FRAMERATE}
-    flips: dict[str, Any] = {"vflip": cfg.CAMERA_VFLIP, "hflip": cfg.CAMERA_HFLIP}
-    cameras: dict[str, Callable[[], Any]] = {
-        "pi": lambda: PiCamera(**flips, **wanted),
-        "opencv": lambda: OpenCvCamera(cfg.CAMERA_INDEX, **flips, **wanted),
-        "replay": lambda: ReplayCamera(cfg.path(cfg.REPLAY_PATH), **wanted),
-        "mock": lambda: MockCamera(**wanted),
-    }
-    return cameras[cfg.CAMERA]() if cfg.CAMERA in cameras else None
+    if cfg.CAMERA == "sim":
+        return None
+    shape = (cfg.IMAGE_H, cfg.IMAGE_W)
+    device = cfg.CAMERA_INDEX, cfg.CAMERA_HFLIP, cfg.CAMERA_VFLIP, cfg.path(cfg.REPLAY_PATH)
+    return open_camera(cfg.CAMERA, shape, cfg.CAMERA_FRAMERATE, *device)

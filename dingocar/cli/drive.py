@@ -1,8 +1,9 @@
 """Drive the car (in a car folder: python manage.py drive)
 
 Usage:
-    dingocar drive [--model FILE | --expert] [--mode MODE] [--laps N | --max-loops N] [--track NAME]
-                   [--look NAME] [--record] [--tub DIR] [--fast] [--timings] [--set NAME=VALUE]... [--json]
+    dingocar drive [--model FILE | --expert] [--mode MODE] [--laps N | --max-loops N] [--sim NAME]
+                   [--host HOST] [--track NAME] [--look NAME] [--randomisation NAME] [--record] [--tub DIR]
+                   [--fast] [--timings] [--set NAME=VALUE]... [--json]
 
 You drive, with the web page or a gamepad (CONTROLLER), and let the pilot drive when you like.
 
@@ -13,8 +14,13 @@ Options:
                        WEB_INIT_MODE, in the simulator local if there is a pilot
     --laps N           end after so many laps (simulator)
     --max-loops N      end after so many loops
-    --track NAME       of the simulator, instead of SIM_TRACK
-    --look NAME        of the simulator, instead of SIM_LOOK
+    --sim NAME         which simulator: dingocar, donkey (Unity's, or dingocar sim serve) or duckietown;
+                       instead of SIM
+    --host HOST        where the donkey simulator runs, instead of SIM_HOST
+    --track NAME       of the simulator, instead of SIM_TRACK; the scene of donkey, the map of duckietown
+    --look NAME        of our own simulator, instead of SIM_LOOK
+    --randomisation NAME   none, mild, strong or a file: what looks, camera and car are drawn from, instead of
+                       SIM_RANDOMISATION
     --record           record every loop into the car's tub (DATA_PATH); without it what the page, the pad
                        or AUTO_RECORD_ON_THROTTLE say
     --tub DIR          record every loop into this tub
@@ -53,7 +59,6 @@ logger = logging.getLogger(__name__)
 
 
 def run(argv: list[str]) -> int:
-    from dingocar.config import CarConfig
     from dingocar.profiler import table
     from dingocar.registry import car_folder
 
@@ -64,18 +69,7 @@ def run(argv: list[str]) -> int:
             "drive: there is no car here (no manage.py and config.py); cd to one, or make one: "
             "dingocar createcar --path mycar"
         )
-    overrides = assignments(args["--set"])
-    overrides |= {
-        name: args[option]
-        for name, option in (("SIM_TRACK", "--track"), ("SIM_LOOK", "--look"))
-        if args[option] is not None
-    }
-    cfg = CarConfig.load(folder, overrides)
-    for option in ("--laps", "--track", "--look"):
-        if args[option] is not None and cfg.CAMERA != "sim":
-            raise UsageError(
-                f"drive: {option} is for the simulator, and CAMERA is {cfg.CAMERA!r}; leave it out"
-            )
+    cfg = _settings(args, folder)
     max_loops = optional_number(args["--max-loops"], "--max-loops", low=1) or cfg.MAX_LOOPS
     laps = optional_number(args["--laps"], "--laps", low=1)
     tub = optional_path(args["--tub"], "--tub")
@@ -103,6 +97,35 @@ def run(argv: list[str]) -> int:
         note(table(report.timings))
     show(figures, args["--json"], _text(figures, simulated=cfg.CAMERA == "sim"))
     return 128 + report.signal if report.signal else 0
+
+
+def _settings(args: dict[str, Any], folder: Path) -> CarConfig:
+    """The car's settings, with those that this drive changes.
+
+    Raises:
+        UsageError: an option of the simulator, and the car does not drive in that one.
+    """
+    from dingocar.config import CarConfig
+
+    overrides = assignments(args["--set"])
+    options = {"SIM": "--sim", "SIM_HOST": "--host", "SIM_LOOK": "--look"}
+    options["SIM_RANDOMISATION"] = "--randomisation"
+    overrides |= {name: args[option] for name, option in options.items() if args[option] is not None}
+    cfg = CarConfig.load(folder, overrides)
+    if args["--track"] is not None:
+        place = {"donkey": "SIM_SCENE", "duckietown": "SIM_MAP"}.get(cfg.SIM, "SIM_TRACK")
+        cfg = CarConfig.load(folder, overrides | {place: args["--track"]})
+    for option in ("--laps", "--track", *options.values()):
+        if args[option] is not None and cfg.CAMERA != "sim":
+            raise UsageError(
+                f"drive: {option} is for the simulator, and CAMERA is {cfg.CAMERA!r}; leave it out"
+            )
+    for option, simulator in (("--look", "dingocar"), ("--randomisation", "dingocar"), ("--host", "donkey")):
+        if args[option] is not None and simulator != cfg.SIM:
+            raise UsageError(
+                f"drive: {option} is for --sim {simulator}, and SIM is {cfg.SIM!r}; leave it out"
+            )
+    return cfg
 
 
 def _build(folder: Path, cfg: CarConfig, **options: Any) -> Vehicle:
@@ -164,7 +187,12 @@ def _announcement(
         who = "drive with the gamepad (dingocar joystick --list shows it)"
     else:
         who = f"nobody drives (CONTROLLER is {cfg.CONTROLLER})"
-    where = f" on {cfg.SIM_TRACK} ({cfg.SIM_LOOK})" if cfg.CAMERA == "sim" else ""
+    places = {
+        "dingocar": f" on {cfg.SIM_TRACK} ({cfg.SIM_LOOK})",
+        "donkey": f" on {cfg.SIM_SCENE} at {cfg.SIM_HOST}:{cfg.SIM_PORT}",
+        "duckietown": f" on gym-duckietown's {cfg.SIM_MAP}",
+    }
+    where = places[cfg.SIM] if cfg.CAMERA == "sim" else ""
     return f"{who}{where}{f', recorded into {tub}' if tub else ''}; Ctrl-C ends it"
 
 

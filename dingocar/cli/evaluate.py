@@ -1,7 +1,8 @@
 """Judge a pilot by laps in the simulator, or beside the driver of a recording
 
 Usage:
-    dingocar evaluate (--model FILE | --expert) [--track NAME] [--look NAME] [--laps N] [--seed N] [--json]
+    dingocar evaluate (--model FILE | --expert) [--track NAME] [--look NAME] [--laps N] [--seed N]
+                      [--randomisation NAME] [--json]
     dingocar evaluate --model FILE --tub DIR... [--json]
 
 With --tub the pilot's commands are compared with the driver's: on all pictures, or, where the pilot was
@@ -13,7 +14,9 @@ Options:
     --track NAME   a track's name, random:<seed>, or a DeepRacer .npy file [default: circuit]
     --look NAME    how the world is painted [default: flat]
     --laps N       how many laps, each from its own start [default: 10]
-    --seed N       draws the starts [default: 0]
+    --seed N       draws the starts, the appearance and the episodes [default: 0]
+    --randomisation NAME   none, mild, strong, or a .toml or .json file: what each lap's looks, camera and
+                           car are drawn from [default: none]
     --tub DIR      a recording; may be given several times
     --json         print one JSON object
 """
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 
 def run(argv: list[str]) -> int:
     from dingocar.evaluate import evaluate, pilot_driver
-    from dingocar.sim import Camera, Expert, load_track
+    from dingocar.sim import car_for, load_track
     from dingocar.sim.world import MAX_CARS
 
     args = parse(__doc__, argv, "dingocar evaluate")
@@ -40,15 +43,24 @@ def run(argv: list[str]) -> int:
     laps = number(args["--laps"], "--laps", low=1, high=MAX_CARS)
     seed = number(args["--seed"], "--seed", low=0)
     track = load_track(args["--track"])
-    camera = Camera()
+    car, camera = car_for(track), None
     driver: Driver
     if args["--expert"]:
-        driver = Expert(track).act
+        driver = car.expert(track).act
     else:
         pilot = load_quietly(args["--model"])
-        driver, camera = pilot_driver(pilot), Camera.of_shape(pilot.image_shape[:2])
+        driver, camera = pilot_driver(pilot), car.camera(pilot.image_shape[:2])
     with Progress(laps, "driving") as progress:
-        result = evaluate(driver, track, args["--look"], laps, seed, camera, on_progress=progress.at)
+        result = evaluate(
+            driver,
+            track,
+            args["--look"],
+            laps,
+            seed,
+            camera,
+            randomisation=args["--randomisation"],
+            on_progress=progress.at,
+        )
     show(result.to_json(), args["--json"], summary(result))
     return 0
 
@@ -82,7 +94,8 @@ def summary(result: DriveResult) -> str:
     """The figures for people."""
     return "\n".join(
         [
-            f"track {result.track}, look {result.look}, seed {result.seed}",
+            f"track {result.track}, look {result.look}, randomisation {result.randomisation}, "
+            f"seed {result.seed}",
             f"clean laps       {result.clean_laps} of {result.laps_asked} "
             f"(95 % interval {result.clean_rate_low:.0%} to {result.clean_rate_high:.0%})",
             f"completed laps   {result.laps_completed}, off the track {result.off_tracks} times",

@@ -17,7 +17,7 @@ def registries() -> dict[str, Registry]:
     """Maps each kind's plural to its registry; nothing is imported."""
     from dingocar.cli.main import commands
     from dingocar.parts import parts
-    from dingocar.sim.appearance import looks
+    from dingocar.sim.look import looks
     from dingocar.sim.track import tracks
     from dingocar.templates import templates
     from dingocar.zoo import pilots

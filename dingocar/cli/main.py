@@ -30,6 +30,10 @@ EXTRAS = {
     "cv2": "camera",
     "paho": "mqtt",
     "av": "movie",
+    "gymnasium": "gym",
+    **dict.fromkeys(
+        ("gym_duckietown", "duckietown_world", "geometry", "pyglet", "gym", "yaml"), "duckietown"
+    ),
 }
 
 

@@ -1,7 +1,8 @@
 """Record the expert's driving in the simulator into a tub
 
 Usage:
-    dingocar record --tub DIR [--track NAME]... [--look NAME] [--laps N] [--noise X] [--seed N] [--json]
+    dingocar record --tub DIR [--track NAME]... [--look NAME] [--laps N] [--noise X] [--seed N]
+                    [--randomisation NAME] [--json]
 
 Options:
     --tub DIR      the tub; made if missing, continued if not
@@ -11,7 +12,9 @@ Options:
     --laps N       laps on each track [default: 5]
     --noise X      0: the expert drives; up to 1: its driving is disturbed and the recorded label is its
                    correction, so that a pilot learns to come back [default: 0]
-    --seed N       of the start and the noise [default: 0]
+    --seed N       of the start, the noise and the episodes [default: 0]
+    --randomisation NAME   none, mild, strong, or a .toml or .json file: what each lap's looks, camera and
+                           car are drawn from; otherwise SIM_RANDOMISATION
     --json         print one JSON object
 
 In a car folder pictures have the size, the rate and the quality that its config.py says.
@@ -19,7 +22,6 @@ In a car folder pictures have the size, the rate and the quality that its config
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,23 +29,6 @@ from dingocar.cli._common import Progress, number, parse, path, show
 
 if TYPE_CHECKING:
     from dingocar.config import CarConfig
-
-CHANNELS = {
-    "cam/image_array": "image_array",
-    "user/angle": "float",
-    "user/throttle": "float",
-    "user/mode": "str",
-}
-
-
-class Stamp:
-    """A clock that is set: seconds since 1970, of a world that began at `began_s`."""
-
-    def __init__(self, began_s: float) -> None:
-        self.began_s, self.time_s = began_s, 0.0
-
-    def __call__(self) -> float:
-        return self.began_s + self.time_s
 
 
 def run(argv: list[str]) -> int:
@@ -55,7 +40,9 @@ def run(argv: list[str]) -> int:
     noise = number(args["--noise"], "--noise", float, low=0, high=1)
     cfg = CarConfig.load(car_folder())
     tracks, look = args["--track"] or [cfg.SIM_TRACK], args["--look"] or cfg.SIM_LOOK
-    figures = record(path(args["--tub"], "--tub"), cfg, tracks, look, laps, noise, seed)
+    randomisation = args["--randomisation"] or cfg.SIM_RANDOMISATION
+    tub = path(args["--tub"], "--tub")
+    figures = record(tub, cfg, tracks, look, laps, noise, seed, randomisation)
     text = "{records} records of {laps} laps on {tracks} in {tub}".format(
         **figures | {"tracks": ", ".join(figures["tracks"])}
     )
@@ -64,43 +51,32 @@ def run(argv: list[str]) -> int:
 
 
 def record(
-    tub: Path, cfg: CarConfig, tracks: list[str], look: str, laps: int, noise: float, seed: int
+    tub: Path,
+    cfg: CarConfig,
+    tracks: list[str],
+    look: str,
+    laps: int,
+    noise: float,
+    seed: int,
+    randomisation: str = "none",
 ) -> dict[str, Any]:
     """Drives and records; returns what the command reports."""
-    import numpy as np
+    from dingocar.training.recording import record_expert
 
-    from dingocar.sim import Camera, Expert, Noise, World, drive_expert, load_track
-    from dingocar.tub import TubWriter
-
-    camera, dt_s = Camera.of_shape((cfg.IMAGE_H, cfg.IMAGE_W)), 1 / cfg.DRIVE_LOOP_HZ
-    worlds = [
-        World(load_track(name), look, camera=camera, dt_s=dt_s, seed=seed + i)
-        for i, name in enumerate(tracks)
-    ]
-    metadata = {"domain": "sim", "tracks": tracks, "look": look, "noise": noise, "seed": seed}
-    records = 0
     with Progress(laps * len(tracks), "recording") as progress:
-        for i, world in enumerate(worlds):
-            rng = np.random.default_rng((seed, i))
-            disturbance = Noise.of_level(noise, rng, dt_s=dt_s) if noise else None
-            # Records are stamped with the world's time: it passes faster than ours.
-            stamp = Stamp(time.time())
-            # One writer, and so one session, for each track: validation blocks never span two tracks.
-            with TubWriter(
-                tub,
-                list(CHANNELS),
-                list(CHANNELS.values()),
-                metadata,
-                on_full="wait",
-                jpeg_quality=cfg.RECORD_IMAGE_QUALITY,
-                clock=stamp,
-            ) as writer:
-                for frame in drive_expert(world, Expert(world.track), laps, disturbance):
-                    stamp.time_s = frame.time_s
-                    values = (frame.image, frame.steering, frame.throttle, "user")
-                    writer.write(dict(zip(CHANNELS, values, strict=True)))
-                    progress.at(i * laps + frame.lap)
-                    records += 1
+        records = record_expert(
+            tub,
+            tracks,
+            look,
+            laps,
+            noise,
+            seed,
+            randomisation,
+            (cfg.IMAGE_H, cfg.IMAGE_W),
+            1 / cfg.DRIVE_LOOP_HZ,
+            cfg.RECORD_IMAGE_QUALITY,
+            on_progress=progress.at,
+        )
     return {
         "tub": str(tub),
         "records": records,

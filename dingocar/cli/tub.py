@@ -1,4 +1,4 @@
-"""Shows what is in a tub, checks and repairs it, deletes records.
+"""Shows what is in a tub, checks and repairs it, deletes records, imports other recordings.
 
 Usage:
     dingocar tub info PATH [--json]
@@ -6,6 +6,8 @@ Usage:
     dingocar tub clean PATH [--yes] [--json]
     dingocar tub delete PATH RECORDS [--json]
     dingocar tub restore PATH RECORDS [--json]
+    dingocar tub import SOURCE --tub DIR [--format NAME] [--domain NAME] [--shape HxW] [--rate HZ]
+                        [--cameras WHICH] [--side-steering X] [--as-logged] [--json]
 
 Commands:
     info     Counts, sessions, channels, steering and throttle, duration, size, problems.
@@ -13,12 +15,26 @@ Commands:
     clean    Frees the room of pictures that no live record lists. Without --yes it only counts them.
     delete   Marks records as deleted: they are left out from now on, their files stay.
     restore  Brings deleted records back.
+    import   Makes a new tub of another program's recording: Duckietown's train.log, a folder with Udacity's
+             driving_log.csv, a folder of pictures with labels.csv or labels.jsonl, or without labels.
 
 Arguments:
     PATH     The tub's folder, usually data/.
     RECORDS  Indexes and ranges of indexes, both ends included: 7,100-250
+    SOURCE   The recording's file or folder.
 
 Options:
+    --tub DIR          The new tub; the folder must not be there yet.
+    --format NAME      duckietown, udacity, folder, or auto: found out [default: auto]
+    --domain NAME      sim or real; otherwise what the format says.
+    --shape HxW        Height and width of the pictures, 120x160 say; otherwise as they are.
+    --rate HZ          Records per second; otherwise the recording's own times, or its program's rate.
+    --cameras WHICH    Udacity: center, or all three, each as sessions of its own [default: center]
+    --side-steering X  Udacity: steering that the left camera's pictures get more, the right one's less
+                       [default: 0.2]
+    --as-logged        Duckietown: take colours and pairs as they stand. Otherwise two habits of the
+                       baseline's logger are put right: blue comes first in it, and each picture stands beside
+                       the command that led to it.
     --fix    Repair: rebuild the manifests, leave out broken lines, mark records without whole pictures
              as deleted. Deletes no file; what is replaced is kept in a backup_... folder in the tub.
     --yes    Do it.
@@ -38,7 +54,7 @@ from dingocar.tub.clean import clean
 from dingocar.tub.info import info
 from dingocar.tub.tub import open_tub
 
-COMMANDS = ("info", "check", "clean", "delete", "restore")
+COMMANDS = ("info", "check", "clean", "delete", "restore", "import")
 #: Problems that are printed; `--json` has all.
 SHOWN = 20
 
@@ -49,6 +65,10 @@ def run(argv: list[str]) -> int:
         known = ", ".join(COMMANDS)
         raise UsageError(f"tub: unknown command {argv[1]!r}{did_you_mean(argv[1], COMMANDS)}; known: {known}")
     options = _common.parse(__doc__, argv, "dingocar tub")
+    if options["import"]:
+        from dingocar.cli._tub_import import import_
+
+        return import_(options)
     path, as_json = str(_common.path(options["PATH"], "PATH")), options["--json"]
     if options["info"]:
         figures = info(open_tub(path))

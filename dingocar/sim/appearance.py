@@ -1,148 +1,175 @@
-"""What a world looks like: the contract of the looks, and the chart they paint on.
+"""What one episode looks like: the parameters of floor, lines, backdrop, light and camera sensor.
 
-A look is one file in `sim/looks` (or in a car's `looks/`) that defines
-`paint(chart: Chart, rng: numpy.random.Generator) -> Appearance`.
+A look draws them (`dingocar.sim.look`), a randomisation disturbs them, the painter and the sensor obey
+them. The defaults are the look `flat`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from dingocar.errors import UnknownNameError, UsageError
 
-from dingocar.errors import DingocarError
-from dingocar.images import Uint8Array, check_image
-from dingocar.registry import Registry
-from dingocar.sim.track import Track
+#: What a floor can be made of.
+FLOORS = ("plain", "asphalt", "carpet", "concrete", "mat", "tiles", "wood")
+#: What can be seen above the horizon.
+BACKDROPS = ("sky", "room", "blank")
 
-#: All looks that can be asked for by name.
-looks = Registry("look", "dingocar.sim.looks", entry="paint", in_car=True)
+_COLOUR = (0.0, 255.0)
+_SHARE = (0.0, 1.0)
 
-#: Elevation of the uppermost row of a sky, in radians; what is above it has that row's colours.
-SKY_TOP_RAD = 1.0
-#: Free floor around the track's edges that is painted, in metres.
-MARGIN_M = 1.0
-#: Size of a texel, where the track is not so large that `MAX_TEXELS` forbids it.
-TEXEL_M = 0.005
-#: Most texels of a ground: with its pyramid a renderer holds about 55 MB of it at most.
-MAX_TEXELS = 9_000_000
-
-
-@dataclass(frozen=True)
-class Chart:
-    """The floor around a track seen from above, as a grid of texels.
-
-    Row 0 is the lowest y, column 0 the lowest x; the middle of texel (i, j) lies at
-    x = x0_m + (j + 0.5) * texel_m, y = y0_m + (i + 0.5) * texel_m.
-
-    Attributes:
-        track: the track.
-        x0_m, y0_m: the lower left corner.
-        texel_m: the side of a texel.
-        s_m: float32 (rows, columns), how far along the centre line; 0 far from the track.
-        cte_m: float32, distance from the centre line, positive to its right; inf far from it.
-        half_width_m: float32, half the width of the track there; 0 far from it.
-    """
-
-    track: Track
-    x0_m: float
-    y0_m: float
-    texel_m: float
-    s_m: npt.NDArray[np.float32]
-    cte_m: npt.NDArray[np.float32]
-    half_width_m: npt.NDArray[np.float32]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(rows, columns)."""
-        return self.cte_m.shape[0], self.cte_m.shape[1]
+#: (least, greatest) value of each number of an `Appearance`.
+APPEARANCE_BOUNDS: dict[str, tuple[float, float]] = {
+    **{f"{part}_{c}": _COLOUR for part in ("floor", "beside", "edge", "centre", "wall") for c in "rgb"},
+    "texture": (0.0, 3.0),
+    "edge_width_m": (0.005, 0.2),
+    "centre_width_m": (0.005, 0.2),
+    "dash_m": (0.02, 3.0),
+    "gap_m": (0.0, 3.0),
+    "wear": _SHARE,
+    "tape": _SHARE,
+    "seams": _SHARE,
+    "clutter": _SHARE,
+    "shadows": _SHARE,
+    "gloss": _SHARE,
+    "light": (0.2, 2.5),
+    "light_gradient": _SHARE,
+    "light_yaw_rad": (-math.pi, math.pi),
+    "warmth": (-1.0, 1.0),
+    "tint": (-1.0, 1.0),
+    "gamma": (0.4, 2.5),
+    "saturation": (0.0, 2.0),
+    "drift": _SHARE,
+    "vignette": _SHARE,
+    "blur_px": (0.0, 3.0),
+    "shutter_s": (0.0, 0.05),
+    "readout_s": (0.0, 0.05),
+    "noise": (0.0, 0.3),
+    "jpeg_quality": (0.0, 100.0),
+}
 
 
 @dataclass(frozen=True)
 class Appearance:
-    """What a look returns.
+    """The looks of one episode. Colours are RGB, 0 to 255 each; a strength of 0 is none of it.
 
     Attributes:
-        ground: uint8 (rows, columns, 3) RGB, the floor on the chart's grid.
-        sky: uint8 (rows, columns, 3) RGB, what is seen above the horizon. The last row is the
-            horizon, the first `SKY_TOP_RAD` above it; the columns go once round, counter-clockwise
-            from the direction of +x.
-    """
-
-    ground: Uint8Array
-    sky: Uint8Array
-
-
-def survey(track: Track, beside_m: float = 0.1) -> Chart:
-    """Measures the floor around a track.
-
-    Args:
-        track: the track.
-        beside_m: how far beyond the edges s, cte and half width are known.
-    """
-    lines = np.concatenate([track.left, track.right, track.centre])
-    x0, y0 = (float(low) - MARGIN_M for low in lines.min(axis=0))
-    width, height = (float(side) + 2 * MARGIN_M for side in np.ptp(lines, axis=0))
-    texel = max(TEXEL_M, math.sqrt(width * height / MAX_TEXELS))
-    shape = (math.ceil(height / texel), math.ceil(width / texel))
-    fields = [np.zeros(shape, np.float32) for _ in range(3)]
-    nearest2 = np.full(shape, np.inf, np.float32)
-    closed = np.concatenate([track.centre, track.centre[:1]])
-    widths = np.concatenate([track.half_width_m, track.half_width_m[:1]])
-    at_m = 0.0
-    for k in range(len(track.centre)):
-        (ax, ay), (bx, by) = closed[k], closed[k + 1]
-        step = math.hypot(bx - ax, by - ay)
-        reach = max(widths[k], widths[k + 1]) + beside_m
-        rows = _span(min(ay, by) - reach, max(ay, by) + reach, y0, texel, shape[0])
-        columns = _span(min(ax, bx) - reach, max(ax, bx) + reach, x0, texel, shape[1])
-        dx = (x0 - ax + texel * (np.arange(columns.start, columns.stop) + 0.5)).astype(np.float32)
-        dy = (y0 - ay + texel * (np.arange(rows.start, rows.stop) + 0.5)).astype(np.float32)
-        ux, uy = np.float32((bx - ax) / step), np.float32((by - ay) / step)
-        along = np.clip(dx * ux + (dy * uy)[:, None], 0, np.float32(step))
-        to_right = dx * uy - (dy * ux)[:, None]
-        distance2 = (dx - along * ux) ** 2 + (dy[:, None] - along * uy) ** 2
-        box = (rows, columns)
-        nearer = distance2 < np.minimum(nearest2[box], np.float32(reach * reach))
-        part = along / np.float32(step)
-        values = (
-            np.float32(at_m) + along,
-            np.copysign(np.sqrt(distance2), to_right),
-            np.float32(widths[k]) + part * np.float32(widths[k + 1] - widths[k]),
-        )
-        for field, value in zip(fields, values, strict=True):
-            np.copyto(field[box], value, where=nearer)
-        np.copyto(nearest2[box], distance2, where=nearer)
-        at_m += step
-    s, cte, half_width = fields
-    cte[np.isinf(nearest2)] = np.inf
-    return Chart(track, x0, y0, texel, s, cte, half_width)
-
-
-def paint(look: str, chart: Chart, rng: np.random.Generator) -> Appearance:
-    """Lets a look paint a chart, and checks what comes back.
+        floor: material, one of `FLOORS`.
+        backdrop: what is above the horizon, one of `BACKDROPS`.
+        floor_r, floor_g, floor_b: the floor.
+        beside_r, beside_g, beside_b: a printed mat beside the road; other floors are one colour.
+        edge_r, edge_g, edge_b: the lines at the track's edges.
+        centre_r, centre_g, centre_b: the line in its middle.
+        wall_r, wall_g, wall_b: the walls of a room, the sky at the horizon.
+        texture: strength of the floor's texture; 1 is natural.
+        edge_width_m, centre_width_m: the lines' widths.
+        dash_m, gap_m: length of the middle line's dashes and of what is between them; gap 0: unbroken.
+        wear: share of the lines' paint that is lost.
+        tape: how unevenly the lines were laid: pieces with joints, shifted and of other brightness.
+        seams: joints between the floor's parts, folds of a mat.
+        clutter: stains, skid marks and things lying beside the track; things along the walls.
+        shadows: strength of soft shadows.
+        gloss: strength of bright patches where lamps are mirrored.
+        light: exposure, a factor.
+        light_gradient: how much brighter it is towards the light than away from it.
+        light_yaw_rad: where the light comes from.
+        warmth: white balance, -1 blue to 1 orange.
+        tint: white balance, -1 magenta to 1 green.
+        gamma: of the picture; above 1 the middle tones get darker.
+        saturation: of the colours, a factor.
+        drift: how far exposure and white balance wander in time.
+        vignette: how much light the corners lose.
+        blur_px: standard deviation of the lens's blur.
+        shutter_s: how long a row is exposed: motion blur.
+        readout_s: how much later the last row is taken than the first: rolling shutter.
+        noise: standard deviation of the sensor's noise at white, of full scale; darker tones have less.
+        jpeg_quality: of the camera's own JPEG, as Pillow counts it; below 10: none.
 
     Raises:
-        UnknownNameError: there is no such look.
-        DingocarError: the look's file returned something else than an appearance of this chart.
+        UsageError: a number out of its bounds.
+        UnknownNameError: no such floor or backdrop.
     """
-    appearance = looks.load(look)(chart, rng)
-    if not isinstance(appearance, Appearance):
-        raise DingocarError(
-            f"look {look}: paint() must return an Appearance, got {type(appearance).__name__}"
-        )
-    check_image(appearance.ground, f"look {look}: ground")
-    check_image(appearance.sky, f"look {look}: sky")
-    if appearance.ground.shape[:2] != chart.shape:
-        raise DingocarError(
-            f"look {look}: the ground must be of the chart's shape {chart.shape}, got "
-            f"{appearance.ground.shape[:2]}"
-        )
-    return appearance
 
+    floor: str = "plain"
+    backdrop: str = "sky"
+    floor_r: float = 62.0
+    floor_g: float = 64.0
+    floor_b: float = 70.0
+    beside_r: float = 40.0
+    beside_g: float = 150.0
+    beside_b: float = 185.0
+    edge_r: float = 235.0
+    edge_g: float = 235.0
+    edge_b: float = 230.0
+    centre_r: float = 235.0
+    centre_g: float = 190.0
+    centre_b: float = 40.0
+    wall_r: float = 196.0
+    wall_g: float = 188.0
+    wall_b: float = 176.0
+    texture: float = 1.0
+    edge_width_m: float = 0.05
+    centre_width_m: float = 0.04
+    dash_m: float = 0.25
+    gap_m: float = 0.25
+    wear: float = 0.0
+    tape: float = 0.0
+    seams: float = 0.0
+    clutter: float = 0.0
+    shadows: float = 0.0
+    gloss: float = 0.0
+    light: float = 1.0
+    light_gradient: float = 0.0
+    light_yaw_rad: float = 0.0
+    warmth: float = 0.0
+    tint: float = 0.0
+    gamma: float = 1.0
+    saturation: float = 1.0
+    drift: float = 0.0
+    vignette: float = 0.0
+    blur_px: float = 0.0
+    shutter_s: float = 0.0
+    readout_s: float = 0.0
+    noise: float = 0.0
+    jpeg_quality: float = 0.0
 
-def _span(low_m: float, high_m: float, origin_m: float, texel_m: float, size: int) -> slice:
-    first = max(0, math.floor((low_m - origin_m) / texel_m))
-    return slice(first, max(first, min(size, math.ceil((high_m - origin_m) / texel_m))))
+    def __post_init__(self) -> None:
+        for name, (low, high) in APPEARANCE_BOUNDS.items():
+            value = getattr(self, name)
+            # Not `not low <= value <= high` alone: a NaN or a text must be refused as well.
+            if not (isinstance(value, int | float) and low <= value <= high):
+                raise UsageError(f"Appearance: {name} must be between {low:g} and {high:g}, got {value!r}")
+        for name, known in (("floor", FLOORS), ("backdrop", BACKDROPS)):
+            if getattr(self, name) not in known:
+                raise UnknownNameError(name, str(getattr(self, name)), known)
+
+    def with_(self, **changes: Any) -> Appearance:
+        """The same appearance with some parameters changed; numbers are clipped to their bounds.
+
+        Raises:
+            UnknownNameError: there is no such parameter, floor or backdrop.
+
+        >>> Appearance().with_(light=9.0, floor="wood").light
+        2.5
+        """
+        for name, value in changes.items():
+            if name in APPEARANCE_BOUNDS:
+                low, high = APPEARANCE_BOUNDS[name]
+                changes[name] = min(max(float(value), low), high)
+            elif name not in ("floor", "backdrop"):
+                raise UnknownNameError(
+                    "appearance parameter", name, ("floor", "backdrop", *APPEARANCE_BOUNDS)
+                )
+        return dataclasses.replace(self, **changes)
+
+    def colour(self, part: str) -> tuple[float, float, float]:
+        """The RGB colour of `"floor"`, `"beside"`, `"edge"`, `"centre"` or `"wall"`.
+
+        >>> Appearance().colour("centre")
+        (235.0, 190.0, 40.0)
+        """
+        red, green, blue = (float(getattr(self, f"{part}_{channel}")) for channel in "rgb")
+        return red, green, blue

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dingocar.errors import UsageError
+from dingocar.sim.physics import Physics
 from dingocar.sim.track import FloatArray
 
 _LIMITS = {
@@ -18,6 +19,8 @@ _LIMITS = {
     "k1": (-1.0, 1.0),
     "k2": (-1.0, 1.0),
     "forward_m": (-2.0, 2.0),
+    "left_m": (-1.0, 1.0),
+    "yaw_rad": (-1.6, 1.6),
 }
 
 
@@ -33,7 +36,8 @@ class Camera:
         pitch_rad: how far it looks down.
         fov_rad: horizontal field of view, from the left edge to the right one, distortion included.
         k1, k2: radial distortion; k1 < 0 bends straight lines outwards (barrel), as wide lenses do.
-        forward_m: how far the lens is ahead of the rear axle.
+        forward_m, left_m: how far the lens is ahead and to the left of the middle of the rear axle.
+        yaw_rad: how far it is turned to the left.
         shape: (height, width) in pixels; the width must be a multiple of 4.
 
     Raises:
@@ -47,6 +51,8 @@ class Camera:
     k2: float = 0.0
     forward_m: float = 0.2
     shape: tuple[int, int] = (120, 160)
+    left_m: float = 0.0
+    yaw_rad: float = 0.0
 
     def __post_init__(self) -> None:
         for name, (low, high) in _LIMITS.items():
@@ -87,6 +93,34 @@ class Camera:
         fov_rad = 2 * math.atan(float(seen[0] * default._undistort(seen)[0]))
         return cls(fov_rad=round(fov_rad, 9), shape=shape)
 
+    def mounted(self, physics: Physics) -> Camera:
+        """This camera as an episode's car carries it; where that were no camera any more, as near to it
+        as can be.
+
+        >>> from dingocar.sim.physics import Physics
+        >>> Camera().mounted(Physics(camera_height_gain=1.2)).height_m
+        0.3
+        """
+        if not physics.moves_camera:
+            return self
+        wanted = {
+            "height_m": self.height_m * physics.camera_height_gain,
+            "pitch_rad": self.pitch_rad + physics.camera_pitch_offset_rad,
+            "fov_rad": self.fov_rad * physics.camera_fov_gain,
+            "forward_m": self.forward_m + physics.camera_forward_offset_m,
+            "left_m": self.left_m + physics.camera_left_offset_m,
+            "yaw_rad": self.yaw_rad + physics.camera_yaw_offset_rad,
+            "k1": self.k1 + physics.camera_k1_offset,
+        }
+        for name, value in wanted.items():
+            wanted[name] = min(max(value, _LIMITS[name][0]), _LIMITS[name][1])
+        while True:
+            try:
+                return Camera(**wanted, k2=self.k2, shape=self.shape)
+            except UsageError:  # lens and field of view together fold the picture: nearer to the own lens
+                for name in ("fov_rad", "k1"):
+                    wanted[name] = (wanted[name] + getattr(self, name)) / 2
+
     @property
     def focal_px(self) -> float:
         """Focal length in pixels."""
@@ -107,7 +141,10 @@ class Camera:
         stretch = self._undistort(np.hypot(right, down))
         right, down = right * stretch, down * stretch
         sine, cosine = math.sin(self.pitch_rad), math.cos(self.pitch_rad)
-        return np.stack([cosine - sine * down, -right, -sine - cosine * down], axis=-1)
+        ahead, left = cosine - sine * down, -right
+        turn_sine, turn_cosine = math.sin(self.yaw_rad), math.cos(self.yaw_rad)
+        ahead, left = turn_cosine * ahead - turn_sine * left, turn_sine * ahead + turn_cosine * left
+        return np.stack([ahead, left, -sine - cosine * down], axis=-1)
 
     def project(
         self, ahead_m: npt.ArrayLike, left_m: npt.ArrayLike, up_m: npt.ArrayLike = 0.0
@@ -117,7 +154,9 @@ class Camera:
         Pixel (i, j) covers row i to i + 1 and column j to j + 1. NaN: behind the camera.
         """
         ahead = np.asarray(ahead_m, float) - self.forward_m
-        left, up = np.asarray(left_m, float), np.asarray(up_m, float) - self.height_m
+        left, up = np.asarray(left_m, float) - self.left_m, np.asarray(up_m, float) - self.height_m
+        turn_sine, turn_cosine = math.sin(self.yaw_rad), math.cos(self.yaw_rad)
+        ahead, left = turn_cosine * ahead + turn_sine * left, turn_cosine * left - turn_sine * ahead
         sine, cosine = math.sin(self.pitch_rad), math.cos(self.pitch_rad)
         depth = cosine * ahead - sine * up
         depth = np.where(depth > 1e-9, depth, np.nan)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dingocar.errors import TrackError, UsageError
 from dingocar.images import Uint8Array
-from dingocar.sim.expert import Expert
+from dingocar.sim.expert import ScriptedDriver
 from dingocar.sim.noise import Noise
 from dingocar.sim.world import World
 
@@ -48,7 +48,9 @@ class Frame:
     heading_error_rad: float
 
 
-def drive_expert(world: World, expert: Expert, laps: float, noise: Noise | None = None) -> Iterator[Frame]:
+def drive_expert(
+    world: World, expert: ScriptedDriver, laps: float, noise: Noise | None = None
+) -> Iterator[Frame]:
     """Lets the expert drive, and yields each frame before its action is driven.
 
     The car starts anywhere by the world's chance. When noise has pushed it off the track it is put
@@ -82,7 +84,7 @@ def drive_expert(world: World, expert: Expert, laps: float, noise: Noise | None 
             )
         if state.off_track[0]:
             before_m, off_tracks = done_m, off_tracks + 1
-            state = world.reset(start_s_m=state.s_m)
+            state = world.reset(start_s_m=state.s_m, episodes=world.episodes)
         steering, throttle = expert.act(state)
         driven = (steering, throttle) if noise is None else noise(state, steering, throttle)
         pose = {

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from dingocar.errors import UsageError
+from dingocar.sim.physics import PHYSICS_BOUNDS, Physics
 from dingocar.sim.track import FloatArray, wrap_angle
 
 #: (least, greatest) accepted value of each setting of `Dynamics`.
@@ -22,6 +24,49 @@ _LIMITS = {
     "drag_per_s": (0.05, 20.0),
     "substep_s": (0.001, 0.05),
 }
+
+
+class CarMotion(Protocol):
+    """The moving state of n cars; see `Motion`."""
+
+    x_m: FloatArray
+    y_m: FloatArray
+    yaw_rad: FloatArray
+    speed_mps: FloatArray
+    steering_rad: FloatArray
+
+    def set_physics(self, car: int, physics: Physics) -> None:
+        """Gives one car a physics, from its next step on."""
+
+    def place(
+        self, cars: npt.NDArray[np.bool_], x_m: FloatArray, y_m: FloatArray, yaw_rad: FloatArray
+    ) -> None:
+        """Puts the cars of a mask at a pose, standing still."""
+
+    def advance(self, steering: FloatArray, throttle: FloatArray) -> None:
+        """Drives one step; replaces the arrays."""
+
+
+class CarDynamics(Protocol):
+    """What a world and an expert must know of a kind of car; see `Dynamics`."""
+
+    @property
+    def latency_s(self) -> float:
+        """Time from a command to the first movement."""
+
+    @property
+    def top_speed_mps(self) -> float:
+        """Speed that full throttle ends at."""
+
+    @property
+    def min_radius_m(self) -> float:
+        """Radius of the tightest turn."""
+
+    def steering_for(self, curvature: npt.ArrayLike) -> FloatArray:
+        """The steering that drives a curvature."""
+
+    def motion(self, n: int, dt_s: float) -> CarMotion:
+        """The moving state of n such cars."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +114,10 @@ class Dynamics:
         """Radius of the tightest turn, at the rear axle."""
         return self.wheelbase_m / math.tan(self.max_steering_rad)
 
+    def motion(self, n: int, dt_s: float) -> Motion:
+        """The moving state of n such cars."""
+        return Motion(self, n, dt_s)
+
     def steering_for(self, curvature: npt.ArrayLike) -> FloatArray:
         """The steering, in [-1, 1], that drives a curvature (1/m, positive to the left)."""
         angle = np.arctan(np.asarray(curvature, float) * self.wheelbase_m)
@@ -76,7 +125,7 @@ class Dynamics:
 
 
 class Motion:
-    """The moving state of n cars.
+    """The moving state of n cars, each of which may have a physics of its own.
 
     Attributes:
         x_m, y_m: middle of the rear axle, (n,).
@@ -87,17 +136,35 @@ class Motion:
 
     def __init__(self, dynamics: Dynamics, n: int, dt_s: float) -> None:
         """Prepares n cars that stand still at the origin; `place` puts them on the track."""
-        self.dynamics = dynamics
+        self.dynamics, self._dt_s = dynamics, dt_s
         self.x_m, self.y_m, self.yaw_rad = np.zeros(n), np.zeros(n), np.zeros(n)
         self.speed_mps, self.steering_rad, self._force = np.zeros(n), np.zeros(n), np.zeros(n)
-        substeps = math.ceil(dt_s / dynamics.substep_s - 1e-9)
-        self._substep_s = dt_s / substeps
-        # In substep j the command of `age` steps ago acts.
-        starts_s = np.arange(substeps) * self._substep_s - dynamics.latency_s
-        self._ages = (-np.floor(starts_s / dt_s + 1e-9)).astype(int).tolist()
-        self._commands = np.zeros((max(self._ages) + 1, 2, n))  # newest first
+        self._cars = np.arange(n)
+        self._substeps = math.ceil(dt_s / dynamics.substep_s - 1e-9)
+        self._substep_s = dt_s / self._substeps
         self._force_decay = math.exp(-self._substep_s / dynamics.throttle_response_s)
-        self._speed_decay = math.exp(-self._substep_s * dynamics.drag_per_s)
+        latest = math.ceil(_LIMITS["latency_s"][1] / dt_s - 1e-9)
+        self._commands = np.zeros((latest + 1, 2, n))  # newest first
+        self._ages = np.zeros((self._substeps, n), np.intp)
+        self._top_mps, self._speed_decay = np.zeros(n), np.zeros(n)
+        self._steering_gain, self._steering_offset = np.zeros(n), np.zeros(n)
+        self._grip_mps2 = np.zeros(n)
+        for car in range(n):
+            self.set_physics(car, Physics())
+
+    def set_physics(self, car: int, physics: Physics) -> None:
+        """Gives one car a physics, from its next step on."""
+        d, h = self.dynamics, self._substep_s
+        latency_s = min(max(d.latency_s + physics.latency_offset_s, 0.0), _LIMITS["latency_s"][1])
+        # In substep j the command of `age` steps ago acts.
+        starts_s = np.arange(self._substeps) * h - latency_s
+        self._ages[:, car] = -np.floor(starts_s / self._dt_s + 1e-9)
+        self._top_mps[car] = d.top_speed_mps * physics.speed_gain
+        self._speed_decay[car] = math.exp(-h * d.drag_per_s * physics.drag_gain)
+        self._steering_gain[car] = physics.steering_gain
+        self._steering_offset[car] = physics.steering_offset
+        slips = physics.grip_mps2 < PHYSICS_BOUNDS["grip_mps2"][1]
+        self._grip_mps2[car] = physics.grip_mps2 if slips else math.inf
 
     def place(
         self, cars: npt.NDArray[np.bool_], x_m: FloatArray, y_m: FloatArray, yaw_rad: FloatArray
@@ -117,19 +184,25 @@ class Motion:
         All arrays are replaced, not written to, so that states handed out before stay true.
         """
         d, h = self.dynamics, self._substep_s
+        steering = np.clip(steering * self._steering_gain + self._steering_offset, -1.0, 1.0)
         self._commands = np.concatenate([np.stack([steering, throttle])[None], self._commands[:-1]])
         x, y, yaw, speed = self.x_m, self.y_m, self.yaw_rad, self.speed_mps
         angle, force = self.steering_rad, self._force
         most = d.steering_rate_radps * h
-        for age in self._ages:
-            wanted, gas = self._commands[age]
+        slips = bool(np.isfinite(self._grip_mps2).any())
+        for ages in self._ages:
+            wanted, gas = self._commands[ages, :, self._cars].T
             angle = angle + np.clip(wanted * d.max_steering_rad - angle, -most, most)
             force = gas + (force - gas) * self._force_decay
             before = speed
-            top = force * d.top_speed_mps
+            top = force * self._top_mps
             speed = top + (speed - top) * self._speed_decay
             way = (before + speed) * (h / 2)
-            turn = -way * np.tan(angle) / d.wheelbase_m
+            bend = np.tan(angle) / d.wheelbase_m
+            if slips:  # the tyres give no tighter turn at this speed: understeer
+                widest = self._grip_mps2 / np.maximum(speed * speed, 1e-9)
+                bend = np.clip(bend, -widest, widest)
+            turn = -way * bend
             middle = yaw + turn / 2
             x, y, yaw = x + way * np.cos(middle), y + way * np.sin(middle), yaw + turn
         self.x_m, self.y_m, self.yaw_rad = x, y, wrap_angle(yaw)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from dingocar.errors import UsageError
-from dingocar.sim.dynamics import Dynamics
+from dingocar.sim.dynamics import CarDynamics, Dynamics
 from dingocar.sim.track import FloatArray, Track
 from dingocar.sim.world import State
 
@@ -18,6 +20,13 @@ STEADY_DELAYS = 2.6
 SERVO_S = 0.05
 #: The speed plan is kept at points this far apart.
 _GRID_M = 0.05
+
+
+class ScriptedDriver(Protocol):
+    """Drives by what a world knows, not by pictures."""
+
+    def act(self, state: State) -> tuple[FloatArray, FloatArray]:
+        """Steering and throttle of each car, (n,) each, in [-1, 1]."""
 
 
 class Expert:
@@ -34,7 +43,7 @@ class Expert:
     def __init__(
         self,
         track: Track,
-        dynamics: Dynamics = Dynamics(),  # noqa: B008 (frozen)
+        dynamics: CarDynamics = Dynamics(),  # noqa: B008 (frozen)
         speed_mps: float | None = None,
         lateral_mps2: float = 1.3,
         look_ahead_m: float = 0.6,

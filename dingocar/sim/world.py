@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from dingocar.errors import UsageError
 from dingocar.images import Uint8Array
-from dingocar.sim.appearance import looks, paint, survey
 from dingocar.sim.camera import Camera
-from dingocar.sim.dynamics import Dynamics, Motion
-from dingocar.sim.render import Renderer
+from dingocar.sim.dynamics import CarDynamics, Dynamics
+from dingocar.sim.look import load_look
+from dingocar.sim.randomisation import Episode, Randomisation, load_randomisation
+from dingocar.sim.scene import Moment, Stage
 from dingocar.sim.track import FloatArray, Track, load_track, wrap_angle
 
 BoolArray = npt.NDArray[np.bool_]
@@ -58,24 +59,28 @@ class State:
     laps: IntArray
     off_track: BoolArray
     time_s: FloatArray
-    _render: Callable[[FloatArray, FloatArray, FloatArray], Uint8Array]
+    _render: Callable[[], Uint8Array]
 
     @functools.cached_property
     def image(self) -> Uint8Array:
         """The cameras' pictures, uint8 (n, H, W, 3); drawn when first asked for."""
-        return self._render(self.x_m, self.y_m, self.yaw_rad)
+        return self._render()
 
 
 class World:
     """n cars on one track. They do not see or touch each other.
 
-    Nothing in it reads the clock, and all that is drawn by chance comes from `seed`.
+    Nothing in it reads the clock, and all that is drawn by chance comes from `seed`. With a
+    randomisation each reset begins a new episode, with an appearance and a physics of its own.
 
     >>> world = World("oval", n=2)
     >>> state = world.reset(start_s_m=0.0)
     >>> state = world.step(steering=0.0, throttle=[0.5, 0.0])
     >>> state.image.shape
     (2, 120, 160, 3)
+
+    Attributes:
+        episodes: of each car, what was drawn for it at its last reset.
     """
 
     def __init__(
@@ -84,9 +89,10 @@ class World:
         look: str = "flat",
         n: int = 1,
         camera: Camera = Camera(),  # noqa: B008 (frozen)
-        dynamics: Dynamics = Dynamics(),  # noqa: B008 (frozen)
+        dynamics: CarDynamics = Dynamics(),  # noqa: B008 (frozen)
         dt_s: float = 0.05,
         seed: int = 0,
+        randomisation: Randomisation | str = "none",
     ) -> None:
         """Builds the world and places the cars by chance.
 
@@ -98,9 +104,11 @@ class World:
             dynamics: how every car moves.
             dt_s: length of a step.
             seed: of the appearance, and of `reset` until that is given another one.
+            randomisation: what episodes are drawn from, or its name; `none`: all cars have the look's one
+                appearance for this seed and the same physics, at every reset.
 
         Raises:
-            UnknownNameError: no such track or look.
+            UnknownNameError: no such track, look or randomisation.
             TrackError: the track cannot be built.
             UsageError: n, dt_s or seed is out of bounds.
         """
@@ -108,15 +116,22 @@ class World:
             raise UsageError(f"World: n must be a whole number from 1 to {MAX_CARS}, got {n!r}")
         if not 0.001 <= dt_s <= 0.5:
             raise UsageError(f"World: dt_s must be between 0.001 and 0.5 s, got {dt_s}")
-        looks.load(look)
+        if not isinstance(randomisation, Randomisation):
+            randomisation = load_randomisation(randomisation)
+        self.randomisation = randomisation
         self.track = track if isinstance(track, Track) else load_track(track)
         self.look, self.n, self.camera, self.dynamics = look, n, camera, dynamics
         self.dt_s, self.seed = dt_s, seed
-        self._motion = Motion(dynamics, n, dt_s)
+        self._look = load_look(look)
+        self._stage = Stage(self.track, self._look, camera, n, randomisation.varies)
+        own = randomisation.draw(self._look, np.random.default_rng(_checked_seed(seed)))
+        self._motion = dynamics.motion(n, dt_s)
+        self.episodes = self._stage.begin([own] * n, (), share=False)
         self._s_m, self._cte_m, self._heading_rad = np.zeros(n), np.zeros(n), np.zeros(n)
         self._off, self._off_m = np.zeros(n, bool), np.zeros(n)
         self._booked_s_m, self._progress_m = np.zeros(n), np.zeros(n)
         self._laps, self._steps = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        self._moment = Moment.at_rest(n)
         self.reset(seed)
 
     def reset(
@@ -126,6 +141,7 @@ class World:
         cte_m: npt.ArrayLike = 0.0,
         heading_error_rad: npt.ArrayLike = 0.0,
         cars: npt.ArrayLike | None = None,
+        episodes: Sequence[Episode] | None = None,
     ) -> State:
         """Puts cars on the track, standing still, with all their counts at zero.
 
@@ -135,6 +151,8 @@ class World:
             cte_m: how far to the right of it, scalar or (n,).
             heading_error_rad: how far turned to the left, scalar or (n,).
             cars: bool (n,), which cars; None: all. The others drive on.
+            episodes: what the n cars' appearances and physics are from now on (only those of `cars` are
+                looked at); None: drawn from the randomisation.
 
         Raises:
             UsageError: a value is not finite, or does not fit n cars.
@@ -150,6 +168,7 @@ class World:
             raise UsageError(f"World.reset: cars must be bool of shape ({self.n},)")
         x, y, heading = self.track.pose_at(start)
         x, y = x + offset * np.sin(heading), y - offset * np.cos(heading)
+        self.episodes = self._begin(episodes, mask)
         self._motion.place(mask, x, y, heading + error)
         located = self.track.locate(self._motion.x_m, self._motion.y_m, np.where(mask, start, self._s_m))
         self._s_m, self._cte_m, self._heading_rad = located
@@ -158,6 +177,7 @@ class World:
         self._off_m = np.where(mask, 0.0, self._off_m)
         self._laps, self._steps = np.where(mask, 0, self._laps), np.where(mask, 0, self._steps)
         self._off = np.abs(self._cte_m) > self.track.half_width_at(self._s_m)
+        self._moment = self._moment.after(self._motion, self._steps, self.dt_s, self.episodes, fresh=mask)
         self.state = self._snapshot()
         return self.state
 
@@ -184,6 +204,7 @@ class World:
         self._s_m, self._cte_m, self._heading_rad = located
         self._off = np.abs(self._cte_m) > self.track.half_width_at(self._s_m)
         self._book(was_off)
+        self._moment = self._moment.after(self._motion, self._steps, self.dt_s, self.episodes)
         self.state = self._snapshot()
         return self.state
 
@@ -191,10 +212,26 @@ class World:
         """What the cameras see now: uint8 (n, H, W, 3). The same as `state.image`."""
         return self.state.image
 
-    @functools.cached_property
-    def _renderer(self) -> Renderer:
-        chart = survey(self.track)
-        return Renderer(self.camera, chart, paint(self.look, chart, np.random.default_rng(self.seed)))
+    def _begin(self, episodes: Sequence[Episode] | None, mask: BoolArray) -> tuple[Episode, ...]:
+        """Begins a new episode for the cars of a mask; returns the episodes of all cars."""
+        if episodes is None:
+            if not self.randomisation.varies:
+                return self.episodes
+            draws = self._rng.integers(2**63, size=self.n)  # so that one car's draw never shifts another's
+            wanted = [
+                self.randomisation.draw(self._look, np.random.default_rng(draws[car])) if mask[car] else None
+                for car in range(self.n)
+            ]
+            shared = True
+        else:
+            if len(episodes) != self.n:
+                raise UsageError(f"World.reset: expected {self.n} episodes, got {len(episodes)}")
+            wanted = [episode if mask[car] else None for car, episode in enumerate(episodes)]
+            shared = False
+        begun = self._stage.begin(wanted, self.episodes, shared)
+        for car in np.flatnonzero(mask):
+            self._motion.set_physics(int(car), begun[car].physics)
+        return begun
 
     def _book(self, was_off: BoolArray) -> None:
         """Adds the way of one step to the progress, and counts laps.
@@ -232,7 +269,7 @@ class World:
             laps=self._laps,
             off_track=self._off,
             time_s=np.asarray(self._steps * self.dt_s, np.float64),
-            _render=lambda x_m, y_m, yaw_rad: self._renderer.render(x_m, y_m, yaw_rad),
+            _render=self._stage.camera_roll(self._moment, self.dt_s),
         )
 
     def _per_car(self, name: str, value: npt.ArrayLike) -> FloatArray:

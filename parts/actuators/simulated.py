@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from dingocar.parts.simulator import Simulator
+from dingocar.parts._simulators import AnySimulator
 
 
 class SimulatedActuator:
@@ -14,7 +14,7 @@ class SimulatedActuator:
         simulator: the part whose car it is; its next step does what was said here.
     """
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: AnySimulator) -> None:
         self._simulator = simulator
 
     def run(self, steering: float | None, throttle: float | None) -> None:

@@ -5,7 +5,8 @@ import pytest
 
 from dingocar.errors import UsageError
 from dingocar.evaluate import evaluate
-from dingocar.sim import Expert, load_track
+from dingocar.sim import Camera, Expert, load_track
+from dingocar.sim.scene import Stage
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,24 @@ def test_a_car_that_leaves_the_track_is_put_back_and_its_lap_is_not_clean(track)
     assert result.laps_completed == 2
     assert result.off_tracks >= 1
     assert result.clean_laps == 1
+    assert result.lap_off_tracks == [result.off_tracks, 0]
+    # It left the track soon after its start; the way after it was put back does not count here.
+    assert 0 < result.lap_first_failure[0] < 0.3
+    assert result.lap_first_failure[1] == 1.0
+
+
+def test_a_car_that_is_put_back_goes_on_in_the_same_episode(monkeypatch):
+    painted, atlas = [], Stage.atlas
+    monkeypatch.setattr(Stage, "atlas", lambda self, episode: painted.append(episode) or atlas(self, episode))
+
+    def driver(state):
+        assert state.image.any()
+        return 1.0, 0.6
+
+    result = evaluate(driver, "oval", laps=1, camera=Camera.of_shape((24, 32)), randomisation="strong")
+    assert result.randomisation == "strong"
+    assert result.off_tracks > 1
+    assert len(painted) == 1
 
 
 def test_what_a_car_does_after_its_lap_does_not_count(track):

@@ -33,7 +33,11 @@ def drive(name, laps=1, n=2, dynamics=None, noise=None):
     return cte[20:], steering[20:], speed[20:], off
 
 
-@pytest.mark.parametrize("name", [*tracks.names(), *(f"random:{seed}" for seed in range(1, 16))])
+#: A Duckietown's lanes are for the Duckiebot, which has a driver of its own.
+TRACKS = [name for name in tracks.names() if name != "duckietown"]
+
+
+@pytest.mark.parametrize("name", [*TRACKS, *(f"random:{seed}" for seed in range(1, 16))])
 def test_clean_smooth_laps_near_the_middle(name):
     cte, steering, speed, off = drive(name)
     assert not off.any()

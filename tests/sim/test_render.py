@@ -1,4 +1,4 @@
-"""Pictures: painted points appear where the camera's model says; contract of the looks."""
+"""Pictures: painted points appear where the camera's model says; contract of the looks; a moving car."""
 
 from __future__ import annotations
 
@@ -7,11 +7,35 @@ import pytest
 
 from dingocar.errors import DingocarError, UnknownNameError
 from dingocar.registry import use_car_folder
-from dingocar.sim import Appearance, Camera, Chart, World, load_track
-from dingocar.sim.appearance import MAX_TEXELS, TEXEL_M, looks, paint, survey
-from dingocar.sim.render import Renderer
+from dingocar.sim import Camera, Chart, Painting, World, load_look, load_track
+from dingocar.sim.chart import MAX_TEXELS, TEXEL_M, survey
+from dingocar.sim.look import looks
+from dingocar.sim.render import Lens, Pose, build_atlas
 
 BLACK_SKY = np.zeros((16, 256, 3), np.uint8)
+
+
+class Renderer:
+    """Pictures of one painting with one camera."""
+
+    def __init__(self, camera, chart, painting):
+        self.atlas = build_atlas(painting, chart, camera)
+        self.lens = Lens(camera, self.atlas.layout)
+
+    def render(self, x_m, y_m, yaw_rad):
+        return np.stack(
+            [self.picture(Pose(*map(float, pose))) for pose in zip(x_m, y_m, yaw_rad, strict=True)]
+        )
+
+    def picture(self, pose, **exposure):
+        image = np.zeros((*self.lens.camera.shape, 3), np.uint8)
+        self.lens.draw(self.atlas, pose, image, **exposure)
+        return image
+
+
+def painted(look, chart, seed=0):
+    rng = np.random.default_rng(seed)
+    return look.paint(chart, look.draw(rng), rng)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +49,7 @@ def spot(chart, x_m, y_m, radius_m, colour=(255, 0, 0)):
     y = chart.y0_m + (np.arange(chart.shape[0]) + 0.5) * chart.texel_m
     x = chart.x0_m + (np.arange(chart.shape[1]) + 0.5) * chart.texel_m
     ground[np.hypot(x - x_m, y[:, None] - y_m) < radius_m] = colour
-    return Appearance(ground, BLACK_SKY)
+    return Painting(ground, BLACK_SKY)
 
 
 def centre_of(channel):
@@ -60,7 +84,7 @@ def test_a_painted_spot_is_seen_where_the_model_says(chart, camera, ahead, left,
 def test_channels_are_red_green_blue(chart):
     ground = np.full((*chart.shape, 3), (10, 20, 30), np.uint8)
     sky = np.full((8, 64, 3), (40, 50, 60), np.uint8)
-    image = Renderer(Camera(), chart, Appearance(ground, sky)).render(*np.zeros((3, 1)))[0]
+    image = Renderer(Camera(), chart, Painting(ground, sky)).render(*np.zeros((3, 1)))[0]
     assert (image[0] == (40, 50, 60)).all()
     assert (image[-1] == (10, 20, 30)).all()
     # Above the horizon is sky, below is floor.
@@ -72,7 +96,7 @@ def test_channels_are_red_green_blue(chart):
 def test_a_mean_of_two_samples_never_leaves_their_range(chart):
     rng = np.random.default_rng(0)
     ground = rng.choice(np.array([0, 255], np.uint8), (*chart.shape, 1)).repeat(3, axis=2)
-    image = Renderer(Camera(), chart, Appearance(ground, BLACK_SKY)).render(*np.ones((3, 1)))[0]
+    image = Renderer(Camera(), chart, Painting(ground, BLACK_SKY)).render(*np.ones((3, 1)))[0]
     assert (image[..., 0] == image[..., 1]).all()
     assert (image[..., 1] == image[..., 2]).all()
     assert {0, 127, 255} >= set(np.unique(image[-3:]).tolist())
@@ -82,7 +106,7 @@ def test_far_stripes_do_not_alias(chart):
     """A floor of fine stripes is grey far away, not black and white."""
     ground = np.zeros((*chart.shape, 3), np.uint8)
     ground[:, ::2] = 254
-    image = Renderer(Camera(), chart, Appearance(ground, BLACK_SKY)).render(
+    image = Renderer(Camera(), chart, Painting(ground, BLACK_SKY)).render(
         np.array([0.0]), np.array([1.3]), np.array([0.0])
     )[0]
     far = image[int(Camera().project(3.0, 0.0)[0]), 40:120, 0].astype(int)
@@ -93,7 +117,7 @@ def test_the_sky_turns_with_the_yaw(chart):
     ground = np.zeros((*chart.shape, 3), np.uint8)
     sky = np.zeros((8, 360, 3), np.uint8)
     sky[:, 90] = 255  # a post in the direction of +y
-    renderer = Renderer(Camera(k1=0.0), chart, Appearance(ground, sky))
+    renderer = Renderer(Camera(k1=0.0), chart, Painting(ground, sky))
 
     def column(yaw):
         image = renderer.render(np.zeros(1), np.zeros(1), np.array([yaw]))[0]
@@ -105,8 +129,7 @@ def test_the_sky_turns_with_the_yaw(chart):
 
 
 def test_a_car_far_away_still_gets_a_picture(chart):
-    appearance = paint("flat", chart, np.random.default_rng(0))
-    image = Renderer(Camera(), chart, appearance).render(
+    image = Renderer(Camera(), chart, painted(load_look("flat"), chart)).render(
         np.array([1e6, -1e6]), np.array([1e6, -50.0]), np.array([0.0, 1e3])
     )
     assert image.shape == (2, 120, 160, 3)
@@ -115,7 +138,7 @@ def test_a_car_far_away_still_gets_a_picture(chart):
 def test_beyond_the_border_the_border_goes_on(chart):
     ground = np.zeros((*chart.shape, 3), np.uint8)
     ground[:, : chart.shape[1] // 2] = 255  # the left half is white
-    renderer = Renderer(Camera(), chart, Appearance(ground, BLACK_SKY))
+    renderer = Renderer(Camera(), chart, Painting(ground, BLACK_SKY))
     at_border = np.array([chart.x0_m]), np.array([1.3])
     outwards = renderer.render(*at_border, np.array([np.pi]))[0]
     assert (outwards[50:] == 255).all()
@@ -129,7 +152,7 @@ def test_beyond_the_border_the_border_goes_on(chart):
 def test_cameras_that_see_only_sky_or_only_floor(chart, pitch):
     ground = np.full((*chart.shape, 3), 255, np.uint8)
     camera = Camera(pitch_rad=pitch, fov_rad=0.6, shape=(48, 64))
-    image = Renderer(camera, chart, Appearance(ground, BLACK_SKY)).render(*np.ones((3, 1)))
+    image = Renderer(camera, chart, Painting(ground, BLACK_SKY)).render(*np.ones((3, 1)))
     assert (image == (255 if pitch > 0 else 0)).all()
 
 
@@ -154,14 +177,14 @@ def test_large_tracks_get_larger_texels():
     assert chart.texel_m > TEXEL_M
     assert chart.shape[0] * chart.shape[1] <= MAX_TEXELS * 1.01
     image = Renderer(Camera(), chart, spot(chart, 30, 0, 1))
-    assert image._atlas.nbytes < 64e6
+    assert image.atlas.data.nbytes < 64e6
 
 
 @pytest.mark.parametrize("look", looks.names())
 def test_every_look_paints_a_world(look):
     """The contract of a look file."""
     chart = survey(load_track("circuit"))
-    one, same = (paint(look, chart, np.random.default_rng(5)) for _ in range(2))
+    one, same = (painted(load_look(look), chart, seed=5) for _ in range(2))
     assert one.ground.tobytes() == same.ground.tobytes()
     assert one.sky.tobytes() == same.sky.tobytes()
     world = World("circuit", look=look, n=2)
@@ -193,10 +216,59 @@ def test_unknown_look():
 def test_a_broken_look_is_named(tmp_path):
     folder = tmp_path / "looks"
     folder.mkdir()
-    (folder / "broken.py").write_text("def paint(chart, rng):\n    return 3\n")
+    lines = "from dingocar.sim import Appearance, Look", "look = Look(lambda rng: Appearance(), lambda *_: 3)"
+    (folder / "broken.py").write_text("\n".join(lines))
     use_car_folder(tmp_path)
     try:
         with pytest.raises(DingocarError, match="look broken: paint"):
             World("oval", look="broken").render()
     finally:
         use_car_folder(None)
+
+
+def test_a_shutter_blurs_along_the_motion_alone(chart):
+    """A spot beside the way is drawn out by as much as the car drives while the shutter is open."""
+    renderer = Renderer(Camera(), chart, spot(chart, 2.8, 1.2, 0.03))
+    still = Pose(2.0, 1.2, 0.0)
+    moving = Pose(2.0, 1.2, 0.0, vx_mps=3.0)
+    sharp = renderer.picture(still, shutter_s=0.03)
+    assert (sharp == renderer.picture(moving)).all()
+    blurred = renderer.picture(moving, shutter_s=0.03)
+    before = centre_of(renderer.picture(Pose(2.0 - 0.09, 1.2, 0.0))[..., 0])[0]
+    now = centre_of(sharp[..., 0])[0]
+    assert centre_of(blurred[..., 0])[0] == pytest.approx((before + now) / 2, abs=0.7)
+    assert blurred[..., 0].max() < sharp[..., 0].max()
+    spread = [np.ptp(np.nonzero(image[..., 0])[axis]) for image in (sharp, blurred) for axis in (0, 1)]
+    assert spread[2] > spread[0]
+    assert spread[3] <= spread[1] + 1
+
+
+def test_a_rolling_shutter_leans_what_the_car_turns_past(chart):
+    """The first row is the oldest: turning to the left, a post leans with its top to the left."""
+    ground = np.zeros((*chart.shape, 3), np.uint8)
+    x = chart.x0_m + (np.arange(chart.shape[1]) + 0.5) * chart.texel_m
+    y = chart.y0_m + (np.arange(chart.shape[0]) + 0.5) * chart.texel_m
+    ground[(np.abs(y - 1.2) < 0.02)[:, None] & (x > 2)] = 255  # a line straight ahead
+    renderer = Renderer(Camera(k1=0.0), chart, Painting(ground, BLACK_SKY))
+
+    def lean(**exposure):
+        image = renderer.picture(Pose(2.0, 1.2, 0.0, yaw_rate_radps=3.0), **exposure)[..., 0].astype(float)
+        rows = [55, 110]
+        columns = [(image[row] * np.arange(160)).sum() / image[row].sum() for row in rows]
+        return columns[0] - columns[1]
+
+    assert lean() == pytest.approx(0, abs=0.5)
+    # Half a picture earlier the camera looked 0.03 s * 3 rad/s * (110 - 55) / 119 rad farther right.
+    focal = Camera(k1=0.0).focal_px
+    assert lean(readout_s=0.03) == pytest.approx(-focal * np.tan(0.09 * 55 / 119), rel=0.35)
+
+
+def test_an_atlas_with_a_margin_serves_other_cameras(chart):
+    """A camera that looks farther than the one the atlas was made for still sees every point in its place."""
+    own, other = Camera(), Camera(pitch_rad=0.2, height_m=0.3, fov_rad=1.95, left_m=0.03, yaw_rad=0.05)
+    atlas = build_atlas(spot(chart, 3.2, 1.4, 0.04), chart, own, margin=1.5)
+    image = np.zeros((120, 160, 3), np.uint8)
+    Lens(other, atlas.layout).draw(atlas, Pose(2.0, 1.2, 0.0), image)
+    row, column = centre_of(image[..., 0])
+    expected = other.project(1.2, 0.2)
+    assert (row, column) == pytest.approx([float(value) for value in expected], abs=0.7)

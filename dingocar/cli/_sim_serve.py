@@ -1,0 +1,71 @@
+"""Let Donkeycar and gym-donkeycar drive in our worlds
+
+Usage:
+    dingocar sim serve [--host ADDRESS] [--port N] [--track NAME] [--look NAME] [--randomisation NAME]
+                       [--rate HZ] [--seed N] [--json]
+
+Speaks the Donkey simulator's protocol: clients connect as they do to Unity's program. Each has a car and a
+world of its own. Ctrl-C ends it.
+
+Options:
+    --host ADDRESS        listen here; 0.0.0.0: the whole network may drive [default: 127.0.0.1]
+    --port N              0: any free one [default: 9091]
+    --track NAME          behind every scene of Unity's; without it each scene has a track of ours
+    --look NAME           how the worlds are painted [default: flat]
+    --randomisation NAME  none, mild, strong, or a file; drawn at each reset [default: none]
+    --rate HZ             pictures and steps of the world per second [default: 20]
+    --seed N              of each client's world, unless it sets one [default: 0]
+    --json                print what was served as one JSON object at the end
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+
+from dingocar.cli._common import note, number, parse
+
+
+def run(argv: list[str]) -> int:
+    from dingocar.sim import load_track
+    from dingocar.sim.donkey_server import DonkeyServer
+    from dingocar.sim.donkey_session import Settings
+    from dingocar.sim.look import load_look
+    from dingocar.sim.randomisation import load_randomisation
+
+    args = parse(__doc__, argv, "dingocar sim serve")
+    settings = Settings(
+        args["--track"],
+        args["--look"],
+        args["--randomisation"],
+        number(args["--rate"], "--rate", float, 2, 1000),
+        number(args["--seed"], "--seed", low=0, high=2**53),
+    )
+    # What is wrong with these would otherwise be told to the first client.
+    load_track(settings.track or "circuit")
+    load_look(settings.look)
+    load_randomisation(settings.randomisation)
+    server = DonkeyServer(settings, args["--host"], number(args["--port"], "--port", low=0, high=65535))
+    try:
+        with server:
+            note(f"listening on {server.host}:{server.port}, {_reach(server.host)}; Ctrl-C ends it")
+            server.wait()
+    finally:
+        figures = server.to_json()
+        text = "{clients} clients, {frames} pictures sent, {dropped} dropped, {late} late, {refused} refused"
+        if args["--json"]:
+            print(json.dumps(figures), flush=True)
+        else:
+            note(text.format(**figures))
+    return 0
+
+
+def _reach(host: str) -> str:
+    """Who may connect, in words."""
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    if local:
+        return "for this computer only (--host 0.0.0.0: for the network)"
+    return "for everybody in the network: whoever reaches this address may drive, without a password"

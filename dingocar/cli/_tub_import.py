@@ -1,0 +1,72 @@
+"""`dingocar tub import`: a tub of another program's recording."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from dingocar.cli import _common
+from dingocar.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from dingocar.tub.importers import Imported
+
+#: Problems that are printed; `--json` has more.
+SHOWN = 5
+
+
+def import_(options: Mapping[str, Any]) -> int:
+    """Imports what the options say; returns the exit code."""
+    from dingocar.tub.format import DOMAINS
+    from dingocar.tub.importers import Settings, import_tub
+
+    if options["--domain"] not in (None, *DOMAINS):
+        raise UnknownNameError("domain", options["--domain"], DOMAINS)
+    settings = Settings(
+        shape=_shape(options["--shape"]),
+        rate_hz=_common.optional_number(options["--rate"], "--rate", float),
+        cameras=options["--cameras"],
+        side_steering=_common.number(options["--side-steering"], "--side-steering", float, 0, 1),
+        as_logged=options["--as-logged"],
+    )
+    with _common.Progress(100, "importing", "%") as progress:
+        result = import_tub(
+            _common.path(options["SOURCE"], "SOURCE"),
+            _common.path(options["--tub"], "--tub"),
+            options["--format"],
+            options["--domain"],
+            settings,
+            on_progress=lambda share: progress.at(100 * share),
+        )
+    _common.show(asdict(result), options["--json"], _text(result))
+    return 0
+
+
+def _shape(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if match is None:
+        raise UsageError(f"--shape must be like 120x160 (height x width), got {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def _text(result: Imported) -> str:
+    lines = [
+        f"{result.records} records in {result.sessions} sessions from {result.source} ({result.format}) "
+        f"in {result.tub}"
+    ]
+    if result.domain is None:
+        lines.append("note: the domain is not known; say --domain sim or --domain real for domain adaptation")
+    if not result.labelled:
+        lines.append(
+            "note: no labels: these pictures are for domain adaptation, nothing can learn to steer by them"
+        )
+    if result.skipped:
+        lines.append(f"{result.skipped} were left out:")
+        lines += [f"  {problem}" for problem in result.problems[:SHOWN]]
+        if result.skipped > SHOWN:
+            lines.append("  ... (--json shows more)")
+    return "\n".join(lines)

@@ -1,0 +1,150 @@
+"""What a table is made of: figures, rows, worlds, differences."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from dingocar.evaluate.leaderboard.rules import Note
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of a row in a world.
+
+    Attributes:
+        name: in the results.
+        label: for people, with the unit.
+        higher: whether more is better; None: neither is.
+        percent: whether it is a share.
+    """
+
+    name: str
+    label: str
+    higher: bool | None
+    percent: bool = False
+
+    def text(self, value: float | None) -> str:
+        """The value for people."""
+        if value is None:
+            return "–"
+        return f"{100 * value:.0f} %" if self.percent else f"{value:.3f}"
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("clean", "clean laps", True, percent=True),
+        Metric("first_failure", "lap until first off-track", True, percent=True),
+        Metric("completion", "completion, put back", True, percent=True),
+        Metric("mean_abs_cte_m", "mean |cte| (m)", False),
+        Metric("p95_abs_cte_m", "95 % |cte| (m)", False),
+        Metric("off_tracks_per_lap", "off-tracks per lap", False),
+        Metric("mean_speed_mps", "speed (m/s)", None),
+        Metric("mean_abs_dsteering", "|d steering|", None),
+        Metric("mae", "steering MAE", False),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure: of every seed, their mean, and its 95 % bootstrap interval."""
+
+    per_seed: dict[int | None, float]
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass
+class WorldCells:
+    """A row in a world; `best` names the figures that no comparable row has better."""
+
+    clean_laps: int
+    laps: int
+    clean_low: float
+    clean_high: float
+    cells: dict[str, Cell]
+    cte_quantiles_m: list[float]
+    best: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A row less the baseline, seed by seed, over the test worlds.
+
+    Attributes:
+        mean, low, high: of the difference, with the bootstrap interval over seeds, stratified by world.
+        p, holm: two-sided, by flipping signs; and corrected for the number of rows.
+        seeds: which both have.
+        better: in how many of them the row is the better one.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p: float
+    holm: float
+    seeds: list[int]
+    better: int
+
+
+@dataclass
+class TableRow:
+    """A pilot and a method, over all seeds.
+
+    Attributes:
+        labels: how many of the target's labels it has learned from; None: all of its labels.
+        overall: over the test worlds: mean, interquartile mean, and the stratified interval.
+        versus: differences to the baseline.
+        gap_closed: share of the gap between source and oracle that it closes; None: there is no gap.
+    """
+
+    group: str
+    role: str
+    labels: int | None
+    frames: int
+    training_s: float
+    selection: str
+    candidates: int
+    seeds: list[int]
+    failed: dict[int, str]
+    worlds: dict[str, WorldCells]
+    overall: dict[str, dict[str, float]] = field(default_factory=dict)
+    versus: dict[str, Contrast] = field(default_factory=dict)
+    gap_closed: dict[str, float | None] = field(default_factory=dict)
+
+    @property
+    def comparable(self) -> tuple[Any, ...]:
+        """Rows with the same are comparable without further words."""
+        return self.labels, self.frames, self.selection == "source", self.candidates
+
+    @property
+    def label_text(self) -> str:
+        """How many labels of the target were used, for people."""
+        used = "all" if self.labels is None else str(self.labels)
+        return used if self.selection == "source" else f"{used} + {self.selection}"
+
+
+@dataclass
+class Table:
+    """All rows, and what a reader must know."""
+
+    title: str
+    seeds: list[int]
+    target: str
+    baseline: str
+    worlds: dict[str, str]
+    rows: list[TableRow]
+    notes: list[Note]
+    expert: dict[str, WorldCells]
+    always_mean_mae: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    def test_worlds(self) -> list[str]:
+        """The worlds the table is about."""
+        return [name for name, role in self.worlds.items() if role == "test"]

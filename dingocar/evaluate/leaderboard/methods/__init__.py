@@ -1,0 +1,133 @@
+"""How pilots come about: one file for each kind of method; its name is `kind` in a suite.
+
+A file defines `kind = Kind(train=...)`. `train` gets a `Task` and returns a `Trained`; it never sees a world
+that the pilots are judged in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dingocar.errors import DingocarError, UsageError, did_you_mean
+from dingocar.evaluate.leaderboard.suite import MethodSpec
+from dingocar.registry import Registry
+from dingocar.training import TrainingSettings
+from dingocar.zoo import Pilot
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training.
+
+    Attributes:
+        pilot: to be trained.
+        method: how.
+        settings: of the training, with the row's seed in it.
+        seed: the row's.
+        picture: (height, width).
+        tubs: "recording", "unlabelled", "labelled" to the tub, as far as the method has them.
+        folder: a new one, for the pilot and whatever else is to be kept.
+        options: the kind's, with its defaults.
+        on_progress: told the share that is done.
+    """
+
+    pilot: Pilot
+    method: MethodSpec
+    settings: TrainingSettings
+    seed: int
+    picture: tuple[int, int]
+    tubs: Mapping[str, Path]
+    folder: Path
+    options: Mapping[str, Any]
+    on_progress: Callable[[float], None] = lambda share: None
+
+    def rng(self, what: int) -> np.random.Generator:
+        """A generator of its own for one use."""
+        return np.random.default_rng((self.seed, what))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came out.
+
+    Attributes:
+        model: the pilot's file.
+        frames: labelled pictures that were recorded for it.
+        validation_mae: of the steering, on frames of the training recordings that were held out.
+        epochs, best_epoch: of the (last) training.
+        note: what a reader should know, in a line.
+        extra: figures of the kind, plain values.
+    """
+
+    model: Path
+    frames: int
+    validation_mae: float | None
+    epochs: int
+    best_epoch: int
+    note: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of method.
+
+    Attributes:
+        train: does it.
+        options: its options with their defaults.
+        uses: which recordings of the target it can use.
+        first_share: the option that says which share of `recording` is made beforehand, if there is one;
+            `train` sees to the rest.
+    """
+
+    train: Callable[[Task], Trained]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    uses: tuple[str, ...] = ()
+    first_share: str = ""
+
+
+kinds = Registry("method kind", __name__, entry="kind")
+
+
+def load_kind(name: str) -> Kind:
+    """Finds a kind by its name.
+
+    Raises:
+        UnknownNameError: there is none.
+        DingocarError: its file defines something else.
+    """
+    kind = kinds.load(name)
+    if not isinstance(kind, Kind):
+        raise DingocarError(f"method kind {name}: its file must define kind = Kind(train=...)")
+    return kind
+
+
+def check_options(method: MethodSpec) -> None:
+    """Checks a method against its kind.
+
+    Raises:
+        UnknownNameError: there is no such kind.
+        UsageError: an option or a recording that the kind does not use.
+    """
+    kind, where = load_kind(method.kind), f"methods.{method.name}"
+    for name, value in method.options.items():
+        if name not in kind.options:
+            raise UsageError(f"{where}.options: unknown option {name!r}{did_you_mean(name, kind.options)}")
+        wanted = type(kind.options[name])
+        if not isinstance(value, wanted | int if wanted is float else wanted):
+            raise UsageError(f"{where}.options.{name}: expected a {wanted.__name__}, got {value!r}")
+    for name in ("unlabelled", "labelled"):
+        if name in method.recordings and name not in kind.uses:
+            raise UsageError(f"{where}.{name}: the kind {method.kind!r} does not use it; remove it")
+    if kind.first_share and not 0 < options_of(method)[kind.first_share] < 1:
+        raise UsageError(f"{where}.options.{kind.first_share}: expected a share between 0 and 1")
+
+
+def options_of(method: MethodSpec) -> dict[str, Any]:
+    """A method's options, with its kind's defaults."""
+    return {**load_kind(method.kind).options, **method.options}

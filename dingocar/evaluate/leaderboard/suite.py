@@ -1,0 +1,352 @@
+"""What is compared: pilots x methods x seeds x worlds, read from a TOML file and checked."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
+
+from dingocar.errors import UsageError, did_you_mean
+
+#: Fewer seeds are no comparison.
+LEAST_SEEDS = 3
+#: The row of the scripted driver, which is always there.
+EXPERT = "expert"
+
+WorldRole = Literal["source", "dev", "test"]
+MethodRole = Literal["method", "source", "oracle"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What the expert records.
+
+    Attributes:
+        tracks: each gets its even share of the frames.
+        look, randomisation: of the world; a file's path is taken from the suite's folder.
+        frames: pictures in all.
+        noise: how much the driving is disturbed, 0 to 1; the label is always the expert's own action.
+        episode_frames: so many pictures after each reset; a randomised world is drawn anew at each.
+        domain: what the tub says of itself.
+    """
+
+    tracks: tuple[str, ...]
+    look: str = "flat"
+    randomisation: str = "none"
+    frames: int = 3000
+    noise: float = 0.5
+    episode_frames: int = 100
+    domain: Literal["sim", "real"] = "sim"
+
+    def check(self, where: str) -> None:
+        """Raises a `UsageError` if a value is out of its range."""
+        _need(bool(self.tracks), f"{where}.tracks", "at least one track", list(self.tracks))
+        _need(self.episode_frames >= 1, f"{where}.episode_frames", "at least 1", self.episode_frames)
+        _need(len(self.tracks) <= self.frames, f"{where}.frames", "at least one for each track", self.frames)
+        _need(0 <= self.noise <= 1, f"{where}.noise", "a number from 0 to 1", self.noise)
+
+
+@dataclass(frozen=True)
+class PilotSpec:
+    """A pilot of the zoo under a name of its own.
+
+    Attributes:
+        pilot: the zoo's name; empty: the table's name.
+        settings: of the pilot, without the picture's shape.
+    """
+
+    name: str
+    pilot: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """How a pilot comes about.
+
+    Attributes:
+        recording: what it learns from, labelled by the expert.
+        kind: a file of `dingocar/evaluate/leaderboard/methods`.
+        role: "source" and "oracle" are the two ends of the gap that methods are to close.
+        unlabelled: pictures of the target whose labels are not used.
+        labelled: pictures of the target whose labels are used; their number is shown.
+        training: settings of the training.
+        candidates: further training settings, one training each; `selection` chooses.
+        selection: "source": by frames held out of the training; or the name of a dev world.
+        options: of the kind.
+    """
+
+    name: str
+    recording: Recording
+    kind: str = "supervised"
+    role: MethodRole = "method"
+    unlabelled: Recording | None = None
+    labelled: Recording | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+    candidates: tuple[Mapping[str, Any], ...] = ()
+    selection: str = "source"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def recordings(self) -> dict[str, Recording]:
+        """All that is recorded for it, by the name of the setting."""
+        found = {"recording": self.recording, "unlabelled": self.unlabelled, "labelled": self.labelled}
+        return {name: recording for name, recording in found.items() if recording is not None}
+
+
+@dataclass(frozen=True)
+class WorldSpec:
+    """Where pilots are judged: by laps, and by their steering error on a recording of the expert's.
+
+    Attributes:
+        role: "test": what the table is about, read by no training; "dev": methods may select by it, and
+            the table says so; "source": what the pilots come from.
+        laps: on each track, each a car with its own start and episode.
+        frames: of the recording.
+        seed: of the starts, the episodes and the recording; the same for all rows.
+    """
+
+    name: str
+    role: WorldRole
+    tracks: tuple[str, ...]
+    look: str = "flat"
+    randomisation: str = "none"
+    laps: int = 10
+    frames: int = 400
+    seed: int = 1000
+
+    @property
+    def recording(self) -> Recording:
+        """What the steering error is measured on."""
+        return Recording(self.tracks, self.look, self.randomisation, self.frames)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run: a pilot taught by a method from one seed; without them, the expert."""
+
+    pilot: PilotSpec | None = None
+    method: MethodSpec | None = None
+    seed: int | None = None
+
+    @property
+    def group(self) -> str:
+        """Pilot and method: what the seeds of a row are pooled under."""
+        return (
+            EXPERT if self.pilot is None or self.method is None else f"{self.pilot.name}/{self.method.name}"
+        )
+
+    @property
+    def name(self) -> str:
+        """pilot/method/seed."""
+        return self.group if self.seed is None else f"{self.group}/{self.seed}"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What is compared with what, and where.
+
+    Attributes:
+        seeds: of the trainings (weights, order, data); every row has all of them.
+        target: the look that the methods are to reach.
+        picture: (height, width) of every camera and pilot.
+        baseline: the method that the others are compared with, in pairs of the same seed.
+        training: settings of every method's training; a method may change them.
+    """
+
+    title: str
+    seeds: tuple[int, ...]
+    target: str
+    pilots: tuple[PilotSpec, ...]
+    methods: tuple[MethodSpec, ...]
+    worlds: tuple[WorldSpec, ...]
+    picture: tuple[int, ...] = (60, 80)
+    baseline: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def rows(self, only: str | None = None) -> list[Row]:
+        """All runs, or those whose name fits a pattern (`*` and `?`) or begins with it.
+
+        Seed by seed, so that a run that is stopped has compared something.
+
+        Raises:
+            UsageError: none fits.
+        """
+        runs = [Row(p, m, seed) for seed in self.seeds for p in self.pilots for m in self.methods]
+        rows = [Row(), *runs]
+        chosen = [
+            row
+            for row in rows
+            if only is None or fnmatchcase(row.name, only) or row.name.startswith(f"{only}/")
+        ]
+        if not chosen:
+            raise UsageError(f"--only {only}: no such row; rows are called like {rows[-1].name}")
+        return chosen
+
+    def row(self, name: str) -> Row:
+        """The row of this name.
+
+        Raises:
+            UsageError: there is none.
+        """
+        rows = {row.name: row for row in self.rows()}
+        if name not in rows:
+            raise UsageError(f"unknown row {name!r}{did_you_mean(name, rows)}")
+        return rows[name]
+
+    def world(self, name: str) -> WorldSpec:
+        """The world of this name.
+
+        Raises:
+            UsageError: there is none.
+        """
+        worlds = {world.name: world for world in self.worlds}
+        if name not in worlds:
+            raise UsageError(f"unknown world {name!r}{did_you_mean(name, worlds)}")
+        return worlds[name]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain values; `suite_from` reads it again."""
+        plain = asdict(self)
+        for name in ("pilots", "methods", "worlds"):
+            plain[name] = {entry.pop("name"): _without_none(entry) for entry in plain[name]}
+        return plain
+
+
+def load_suite(path: Path) -> Suite:
+    """Reads and checks a suite's file; see docs/leaderboard.md.
+
+    Raises:
+        UsageError: it cannot be read or breaks a rule; one line says which, and where.
+    """
+    from dingocar.evaluate.leaderboard.rules import check
+
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: is no TOML file ({error})") from None
+    except OSError as error:
+        raise UsageError(f"{path}: the suite cannot be read ({error.strerror})") from None
+    suite = suite_from(table, str(path), path.parent)
+    check(suite, str(path))
+    return suite
+
+
+def suite_from(table: Mapping[str, Any], where: str, folder: Path | None = None) -> Suite:
+    """Makes a suite of plain values; not yet checked for its rules.
+
+    Args:
+        table: as in the file.
+        where: what to call it in messages.
+        folder: where the paths in it begin; None: they are left as they are.
+
+    Raises:
+        UsageError: an unknown name, a missing one, or a value of the wrong type.
+    """
+    table = dict(table)
+    common = table.pop("recording", {})
+    _need(isinstance(common, dict), f"{where}: recording", "a table", common)
+    entries = {}
+    for name in ("pilots", "methods", "worlds"):
+        entries[name] = table.pop(name, None) or {}
+        fine = isinstance(entries[name], dict) and all(isinstance(e, dict) for e in entries[name].values())
+        _need(
+            fine and bool(entries[name]), f"{where}: {name}", f"tables [{name}.NAME]", entries[name] or "none"
+        )
+        bad = [key for key in entries[name] if "/" in key or key == EXPERT or not key]
+        _need(not bad, f"{where}: {name}", f"names without '/' other than '{EXPERT}'", bad)
+    methods = tuple(
+        _method(name, entry, common, f"{where}: methods.{name}", folder)
+        for name, entry in entries["methods"].items()
+    )
+    pilots = tuple(
+        _read(PilotSpec, entry | {"name": name, "pilot": entry.get("pilot", name)}, f"{where}: pilots.{name}")
+        for name, entry in entries["pilots"].items()
+    )
+    worlds = tuple(
+        _read(WorldSpec, _located(entry, folder) | {"name": name}, f"{where}: worlds.{name}")
+        for name, entry in entries["worlds"].items()
+    )
+    known = {"pilots": pilots, "methods": methods, "worlds": worlds}
+    return _read(Suite, table | known, where, ("recording",))
+
+
+def _method(
+    name: str, entry: Mapping[str, Any], common: Mapping[str, Any], where: str, folder: Path | None
+) -> MethodSpec:
+    entry = dict(entry)
+    for key in ("recording", "unlabelled", "labelled"):
+        own = entry.get(key, {} if key == "recording" else None)
+        if own is None:
+            continue
+        _need(isinstance(own, dict), f"{where}.{key}", "a table", own)
+        recording = _read(Recording, _located({**common, **own}, folder), f"{where}.{key}")
+        recording.check(f"{where}.{key}")
+        entry[key] = recording
+    return _read(MethodSpec, entry | {"name": name}, where)
+
+
+def _located(entry: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+    """Lets paths of files begin in the suite's folder."""
+
+    def place(text: Any) -> Any:
+        is_file = isinstance(text, str) and text.endswith((".json", ".toml", ".npy"))
+        return str((folder / text).resolve()) if is_file and folder is not None else text
+
+    entry = dict(entry)
+    if "randomisation" in entry:
+        entry["randomisation"] = place(entry["randomisation"])
+    if isinstance(entry.get("tracks"), list):
+        entry["tracks"] = [place(track) for track in entry["tracks"]]
+    return entry
+
+
+def _read(kind: type[T], table: Mapping[str, Any], where: str, also: Iterable[str] = ()) -> T:
+    """Makes the dataclass `kind` of a table; every value is checked against its field's type."""
+    hints = get_type_hints(kind)
+    known = [f.name for f in fields(kind)]  # type: ignore[arg-type]
+    for key in table:
+        if key in ("seed", "seeds") and key not in known:
+            raise UsageError(f"{where}.{key}: all rows share the suite's seeds; remove it")
+        if key not in known:
+            named = [name for name in (*known, *also) if name != "name"]
+            raise UsageError(f"{where}: unknown setting {key!r}{did_you_mean(key, named)}")
+    values = {key: _value(value, hints[key], f"{where}.{key}") for key, value in table.items()}
+    try:
+        return kind(**values)
+    except TypeError as error:
+        missing = str(error).partition("argument")[2].strip(" s:")
+        raise UsageError(f"{where}: {missing.replace(' and ', ', ')} must be given") from None
+
+
+def _value(value: Any, hint: Any, where: str) -> Any:
+    """Returns `value` as the type `hint` says: lists as tuples, whole numbers as floats."""
+    if get_args(hint) and all(isinstance(choice, str) for choice in get_args(hint)):
+        _need(value in get_args(hint), where, " or ".join(map(repr, get_args(hint))), value)
+    elif hint in (str, int):
+        words = {str: "text", int: "a whole number"}
+        _need(isinstance(value, hint) and not isinstance(value, bool), where, words[hint], value)
+    elif hint is float:
+        _need(isinstance(value, int | float) and not isinstance(value, bool), where, "a number", value)
+        return float(value)
+    elif getattr(hint, "__origin__", None) is tuple:
+        inner = get_args(hint)[0]
+        _need(isinstance(value, list | tuple), where, "a list", value)
+        return tuple(_value(item, inner, f"{where}[{i}]") for i, item in enumerate(value))
+    elif getattr(hint, "__origin__", None) is Mapping:
+        _need(isinstance(value, dict), where, "a table", value)
+    return value
+
+
+def _need(fine: bool, where: str, expected: str, got: Any) -> None:
+    if not fine:
+        raise UsageError(f"{where}: expected {expected}, got {got!r}")
+
+
+def _without_none(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if value is not None}

@@ -1,0 +1,200 @@
+"""The table: rows pooled over seeds, with intervals, and what must be said beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dingocar.errors import UsageError
+from dingocar.evaluate.leaderboard import rules
+from dingocar.evaluate.leaderboard.contrasts import SEED, close_gaps, compare, mark_best
+from dingocar.evaluate.leaderboard.figures import METRICS, Cell, Table, TableRow, WorldCells
+from dingocar.evaluate.leaderboard.results import Results
+from dingocar.evaluate.leaderboard.rules import Note
+from dingocar.evaluate.leaderboard.suite import EXPERT, LEAST_SEEDS, MethodSpec, Row, Suite
+from dingocar.evaluate.statistics import interquartile_mean, stratified_bootstrap, wilson_interval
+
+#: A source row that is less than so many times worse than the oracle leaves nothing to close.
+LEAST_GAP = 5
+#: Rows that differ by less do not disagree: in the share of clean laps, in the steering error.
+_CLEARLY = (0.1, 0.01)
+
+
+def make_table(suite: Suite, results: Results) -> Table:
+    """Pools the results of a suite.
+
+    Raises:
+        UsageError: there are none.
+    """
+    found = results.of(suite)
+    if not found:
+        raise UsageError(f"{results.path}: holds no rows of this suite; run dingocar leaderboard run first")
+    failed = {row["row"]: row["reason"] for row in results.failed().values()}
+    rows = []
+    for pilot in suite.pilots:
+        for method in suite.methods:
+            runs = {seed: found.get(Row(pilot, method, seed).name) for seed in suite.seeds}
+            group = Row(pilot, method).group
+            mine = {
+                s: failed[f"{group}/{s}"] for s in suite.seeds if f"{group}/{s}" in failed and not runs[s]
+            }
+            there = {seed: run for seed, run in runs.items() if run is not None}
+            if there:
+                rows.append(_row(suite, method, group, there, mine))
+    expert = found.get(EXPERT)
+    means = {
+        world: facts["offline"]["always_mean_mae"]
+        for run in found.values()
+        for world, facts in run["worlds"].items()
+        if "offline" in facts
+    }
+    table = Table(
+        suite.title,
+        list(suite.seeds),
+        suite.target,
+        suite.baseline,
+        {world.name: world.role for world in suite.worlds},
+        rows,
+        rules.notes(suite),
+        {} if expert is None else {w.name: _cells(w.name, {None: expert}) for w in suite.worlds},
+        means,
+    )
+    mark_best(table)
+    compare(table)
+    close_gaps(table)
+    table.notes += _notes(suite, table, results, failed)
+    return table
+
+
+def _row(
+    suite: Suite,
+    method: MethodSpec,
+    group: str,
+    runs: Mapping[int, Mapping[str, Any]],
+    failed: dict[int, str],
+) -> TableRow:
+    worlds = {world.name: _cells(world.name, runs) for world in suite.worlds}
+    tested = [world.name for world in suite.worlds if world.role == "test"]
+    overall = {}
+    for name in METRICS:
+        strata = [list(worlds[w].cells[name].per_seed.values()) for w in tested if name in worlds[w].cells]
+        if strata:
+            low, high = stratified_bootstrap(strata, np.random.default_rng(SEED))
+            values = np.concatenate(strata)
+            iqm = interquartile_mean(values)
+            overall[name] = {"mean": float(values.mean()), "iqm": iqm, "low": low, "high": high}
+    some = next(iter(runs.values()))
+    return TableRow(
+        group=group,
+        role=method.role,
+        labels=some["labels"],
+        frames=some["frames"],
+        training_s=float(np.mean([run["training_s"] for run in runs.values()])),
+        selection=method.selection,
+        candidates=len(method.candidates),
+        seeds=list(runs),
+        failed=failed,
+        worlds=worlds,
+        overall=overall,
+    )
+
+
+def _cells(world: str, runs: Mapping[Any, Mapping[str, Any]]) -> WorldCells:
+    facts = {seed: run["worlds"][world] for seed, run in runs.items()}
+    cells = {}
+    for name in METRICS:
+        per_seed = {seed: value for seed, f in facts.items() if (value := _figure(f, name)) is not None}
+        if per_seed:
+            values = list(per_seed.values())
+            low, high = stratified_bootstrap([values], np.random.default_rng(SEED))
+            cells[name] = Cell(per_seed, float(np.mean(values)), low, high)
+    clean, laps = (sum(f[name] for f in facts.values()) for name in ("clean_laps", "laps"))
+    quantiles = np.mean([f["cte_quantiles_m"] for f in facts.values()], axis=0)
+    return WorldCells(clean, laps, *wilson_interval(clean, laps), cells, quantiles.tolist())
+
+
+def _figure(facts: Mapping[str, Any], name: str) -> float | None:
+    if name == "clean":
+        return float(facts["clean_laps"] / facts["laps"])
+    if name == "mae":
+        return float(facts["offline"]["mae"]) if "offline" in facts else None
+    return float(facts[name])
+
+
+def _notes(suite: Suite, table: Table, results: Results, failed: Mapping[str, str]) -> list[Note]:
+    """What the results make it necessary to say."""
+    found = []
+    there = results.of(suite)
+    missing = [row.name for row in suite.rows() if row.name not in there]
+    if missing:
+        failures = [name for name in missing if name in failed]
+        reasons = sorted({failed[name] for name in failures})
+        text = f"Incomplete: {len(missing)} of {len(suite.rows())} rows are missing"
+        text += f"; {', '.join(failures)} failed: {'; '.join(reasons)}." if failures else "."
+        found.append(Note(text, grave=True))
+    codes = {row["code"] for row in there.values()}
+    if len(codes) > 1:
+        found.append(
+            Note(
+                f"The rows were made by {len(codes)} versions of the library; run with --again to make the "
+                "older ones anew.",
+                grave=True,
+            )
+        )
+    if len({row.labels for row in table.rows}) > 1:
+        found.append(Note("Rows with different numbers of the target's labels are not compared in bold."))
+    if table.seeds and len(table.seeds) >= LEAST_SEEDS and suite.baseline:
+        found.append(
+            Note(f"With {len(table.seeds)} seeds no p can be smaller than {2 / 2 ** len(table.seeds):.3g}.")
+        )
+    if not any(role == "source" for role in table.worlds.values()):
+        found.append(Note("No world of the source is driven: a collapse there would not be seen."))
+    return found + _small_gaps(table) + _disagreements(table)
+
+
+def _small_gaps(table: Table) -> list[Note]:
+    found = []
+    for source in (row for row in table.rows if row.role == "source"):
+        pilot = source.group.split("/")[0]
+        for oracle in (
+            row for row in table.rows if row.role == "oracle" and row.group.split("/")[0] == pilot
+        ):
+            ours, theirs = (row.overall["mae"]["mean"] for row in (source, oracle))
+            if ours < LEAST_GAP * theirs:
+                found.append(
+                    Note(
+                        f"{pilot}: the gap is small: the source row's steering error is "
+                        f"{ours / theirs:.1f} times the oracle's, at least {LEAST_GAP} times are wanted to "
+                        "tell methods apart."
+                    )
+                )
+    return found
+
+
+def _disagreements(table: Table, limit: int = 3) -> list[Note]:
+    """Pairs of rows of which one has the smaller error and the other drives clearly better."""
+    found = []
+    for world in table.test_worlds():
+        pairs = [
+            (worse, better)
+            for worse in table.rows
+            for better in table.rows
+            if _mean(better, world, "clean") - _mean(worse, world, "clean") > _CLEARLY[0]
+            and _mean(better, world, "mae") - _mean(worse, world, "mae") > _CLEARLY[1]
+        ]
+        texts = [
+            f"{worse.group} has the smaller steering error than {better.group} "
+            f"({_mean(worse, world, 'mae'):.3f} against {_mean(better, world, 'mae'):.3f}) but fewer clean "
+            f"laps ({_mean(worse, world, 'clean'):.0%} against {_mean(better, world, 'clean'):.0%})"
+            for worse, better in pairs
+        ]
+        if texts:
+            more = f"; and {len(texts) - limit} pairs more" if len(texts) > limit else ""
+            found.append(Note(f"Offline and driving disagree in {world}: {'; '.join(texts[:limit])}{more}."))
+    return found
+
+
+def _mean(row: TableRow, world: str, name: str) -> float:
+    return row.worlds[world].cells[name].mean

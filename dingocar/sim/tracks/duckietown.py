@@ -1,0 +1,90 @@
+"""A lane of a Duckietown map: duckietown:<shipped map or .yaml file>, with ,cw or ,ccw for the direction."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dingocar.errors import MissingExtraError, TrackError, UnknownNameError
+from dingocar.sim.tiles import TileMap, TileTrack
+
+#: The maps that come with the library.
+MAPS = Path(__file__).resolve().parents[1] / "maps"
+#: Largest map file that is read: maps come from other people.
+MAX_FILE_BYTES = 256 << 10
+
+
+def build(argument: str | None) -> TileTrack:
+    """Builds the right-hand lane of a map's longest loop.
+
+    Args:
+        argument: `loop`, `bends,cw`, `/path/to/map.yaml`; none: `loop`. `ccw` and `cw` ask for a direction;
+            without, it is the one that makes the longer lap.
+
+    Raises:
+        UnknownNameError: no such map or direction.
+        TrackError: the file is no map, or has no closed loop.
+        MissingExtraError: PyYAML is not installed.
+    """
+    text, comma, direction = (argument or "loop").rpartition(",")
+    if not comma:
+        text, direction = direction, ""
+    elif direction not in ("cw", "ccw"):
+        raise UnknownNameError("direction", direction, ("cw", "ccw"))
+    path = find_map(text)
+    tiles = read_map(path)
+    try:
+        track = TileTrack(f"duckietown:{argument or 'loop'}", tiles, tiles.route())
+    except TrackError as error:
+        raise TrackError(f"{path}: {error}") from None
+    if direction and track.anticlockwise != (direction == "ccw"):
+        return track.reversed()
+    return track
+
+
+def map_names() -> list[str]:
+    """The names of the shipped maps."""
+    return sorted(path.stem for path in MAPS.glob("*.yaml"))
+
+
+def find_map(name: str) -> Path:
+    """The file of a shipped map's name, or of a path that ends in .yaml or .yml.
+
+    Raises:
+        UnknownNameError: neither.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return Path(os.path.expanduser(name))
+    if name not in map_names():
+        raise UnknownNameError("Duckietown map", name, map_names())
+    return MAPS / f"{name}.yaml"
+
+
+def read_map(path: Path) -> TileMap:
+    """Reads a map in gym-duckietown's format; its objects and start poses are left out.
+
+    Raises:
+        TrackError: no such file, or no map; names the tile.
+        MissingExtraError: PyYAML is not installed.
+    """
+    try:
+        import yaml
+    except ImportError:
+        raise MissingExtraError("pyyaml", "duckietown", "reading a Duckietown map") from None
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise TrackError(f"{path}: no such map file") from None
+    except OSError as error:
+        raise TrackError(f"{path}: cannot be read ({error.strerror})") from None
+    if len(content) > MAX_FILE_BYTES:
+        raise TrackError(f"{path}: larger than {MAX_FILE_BYTES} bytes, no map of tiles; not read")
+    try:
+        data = yaml.safe_load(content)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TrackError(f"{path}: not a YAML file ({reason})") from None
+    if not isinstance(data, dict) or "tiles" not in data or "tile_size" not in data:
+        raise TrackError(f"{path}: a map must have tiles and tile_size")
+    return TileMap.parse(data["tiles"], data["tile_size"], str(path))

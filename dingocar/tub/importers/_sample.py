@@ -1,0 +1,167 @@
+"""What an importer is, and what comes out of it: one sample per record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from dingocar.errors import ImageError, UsageError
+from dingocar.images import Uint8Array, open_picture, read_picture
+
+#: Problems that are told one by one; the rest are counted.
+MAX_TOLD = 20
+#: Most records of one tub.
+MAX_RECORDS = 5_000_000
+
+_ORIENTATION = 0x0112  # the EXIF tag that says how a camera was held
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the formats want to know.
+
+    Attributes:
+        shape: (height, width) of the pictures; None: as they are.
+        rate_hz: records per second where the recording has no times; None: what the format says.
+        cameras: `center`, or `all` three of Udacity's.
+        side_steering: what is added for the left camera's picture, and taken away for the right one's.
+        as_logged: Duckietown: colours and pairs as they stand in the log; see there.
+        quality: of the JPEGs that must be made, 1 to 95.
+
+    Raises:
+        UsageError: a value out of its limits.
+    """
+
+    shape: tuple[int, int] | None = None
+    rate_hz: float | None = None
+    cameras: str = "center"
+    side_steering: float = 0.2
+    as_logged: bool = False
+    quality: int = 95
+
+    def __post_init__(self) -> None:
+        if self.shape is not None and not all(8 <= side <= 4096 for side in self.shape):
+            raise UsageError(f"shape must be 8 to 4096 pixels high and wide, got {self.shape}")
+        if self.rate_hz is not None and not 0.1 <= self.rate_hz <= 1000:
+            raise UsageError(f"rate must be 0.1 to 1000 Hz, got {self.rate_hz:g}")
+        if self.cameras not in ("center", "all"):
+            raise UsageError(f"cameras must be center or all, got {self.cameras!r}")
+        if not 0 <= self.side_steering <= 1:
+            raise UsageError(f"side steering must be 0 to 1, got {self.side_steering:g}")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One record to be.
+
+    Attributes:
+        picture: uint8 (H, W, 3) RGB, or the bytes of an RGB JPEG that was found to be whole.
+        run: number of the recording run it belongs to; a new one begins a new session.
+        steering, throttle: in [-1, 1]; both None: an unlabelled picture.
+        time_s: seconds since 1970; None: one period after the last one.
+        speed_mps: the car's speed, where known.
+    """
+
+    picture: Uint8Array | bytes
+    run: int
+    steering: float | None = None
+    throttle: float | None = None
+    time_s: float | None = None
+    speed_mps: float | None = None
+
+
+@dataclass
+class Problems:
+    """What was left out, and why.
+
+    Attributes:
+        count: how many rows or steps.
+        lines: the first reasons.
+    """
+
+    count: int = 0
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, text: str, count: int = 1) -> None:
+        """Notes a reason for leaving out `count` rows."""
+        self.count += count
+        if len(self.lines) < MAX_TOLD:
+            self.lines.append(text)
+
+    @property
+    def first(self) -> str:
+        """The first reason, or nothing."""
+        return self.lines[0] if self.lines else ""
+
+
+#: Reads a source: (source, settings, problems, on_progress) to the samples in order.
+Read = Callable[[Path, Settings, Problems, Callable[[float], None]], Iterator[Sample]]
+
+
+@dataclass(frozen=True)
+class Importer:
+    """One format.
+
+    Attributes:
+        fits: says whether a source is of this format, by a look at it.
+        read: reads it.
+        expects: what a source of this format is, for messages.
+        domain: `sim` or `real`, where the format says it.
+        rate_hz: records per second where the recording has no times.
+        rank: the lower, the earlier it is tried where the format is not given.
+    """
+
+    fits: Callable[[Path], bool]
+    read: Read
+    expects: str
+    domain: str | None = None
+    rate_hz: float = 20.0
+    rank: int = 0
+
+
+def load_picture(path: Path, shape: tuple[int, int] | None) -> Uint8Array | bytes:
+    """Reads a picture's file and decodes it.
+
+    Returns:
+        The bytes of the file where it is an upright RGB JPEG of the right size, so that nothing is lost by
+        coding it anew; otherwise uint8 (H, W, 3) RGB, turned upright as the camera says.
+
+    Raises:
+        ImageError: it is missing, broken, too large or a link.
+    """
+    if path.is_symlink():
+        raise ImageError(f"{path}: is a link; not read, it could lead out of the folder")
+    raw = read_picture(path)
+    with open_picture(raw, str(path)) as picture:
+        turned = picture.getexif().get(_ORIENTATION, 1) != 1
+        fits = shape is None or picture.size == (shape[1], shape[0])
+        if picture.format == "JPEG" and picture.mode == "RGB" and fits and not turned:
+            picture.load()  # or it is found to be broken here
+            return raw
+        upright = ImageOps.exif_transpose(picture) if turned else picture
+        return fitted(np.asarray(upright.convert("RGB")), shape)
+
+
+def fitted(image: Uint8Array, shape: tuple[int, int] | None) -> Uint8Array:
+    """A picture scaled to a shape (bilinear, antialiased)."""
+    if shape is None or image.shape[:2] == shape:
+        return image
+    size = (shape[1], shape[0])
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+
+
+def number(text: object) -> float:
+    """A finite number.
+
+    Raises:
+        ValueError: it is none.
+    """
+    value = float(text)  # type: ignore[arg-type]
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} is no finite number")
+    return value

@@ -1,0 +1,166 @@
+"""The table on made-up rows: pooling, intervals, pairs, gaps, and what may not be compared."""
+
+import json
+
+import pytest
+
+from dingocar.errors import UsageError
+from dingocar.evaluate import wilson_interval
+from dingocar.evaluate.leaderboard.contrasts import gap_rows, versus_rows
+from dingocar.evaluate.leaderboard.page import write_leaderboard
+from dingocar.evaluate.leaderboard.results import Results
+from dingocar.evaluate.leaderboard.table import make_table
+from dingocar.evaluate.leaderboard.text import text_of
+from tests.evaluate.leaderboard.making import facts, fill, make_suite
+
+#: Row to (clean laps of 4, steering MAE).
+FIGURES = {
+    "expert": (4, 0.0),
+    **{f"linear/none/{seed}": (0, 0.40 + seed / 100) for seed in (0, 1, 2)},
+    **{f"linear/mild/{seed}": (1 + seed, 0.20) for seed in (0, 1, 2)},
+    **{f"linear/oracle/{seed}": (4, 0.02) for seed in (0, 1, 2)},
+}
+
+
+def table_of(folder, suite=None, figures=None):
+    suite = suite or make_suite()
+    return make_table(suite, fill(folder, suite, FIGURES if figures is None else figures))
+
+
+def row_of(table, group):
+    return next(row for row in table.rows if row.group == group)
+
+
+def test_rows_are_pooled_over_seeds_and_every_seed_is_there(tmp_path):
+    table = table_of(tmp_path)
+    mild = row_of(table, "linear/mild").worlds["away"]
+    assert (mild.clean_laps, mild.laps) == (6, 12)
+    assert (mild.clean_low, mild.clean_high) == wilson_interval(6, 12)
+    clean = mild.cells["clean"]
+    assert clean.per_seed == {0: 0.25, 1: 0.5, 2: 0.75} and clean.mean == 0.5
+    assert (clean.low, clean.high) == (0.25, 0.75)
+    assert table.expert["away"].cells["clean"].mean == 1.0
+    assert row_of(table, "linear/mild").overall["clean"]["mean"] == 0.5
+    json.dumps(table.to_json(), allow_nan=False)
+
+
+def test_differences_are_paired_by_seed_over_the_test_worlds(tmp_path):
+    table = table_of(tmp_path)
+    contrast = row_of(table, "linear/mild").versus["mae"]
+    assert contrast.mean == pytest.approx(-0.21) and contrast.seeds == [0, 1, 2]
+    assert contrast.low <= contrast.mean <= contrast.high < 0
+    assert contrast.better == 3 and row_of(table, "linear/oracle").versus["mae"].better == 3
+    assert contrast.p == 0.25 and contrast.holm == 0.5  # two rows are compared
+    assert not row_of(table, "linear/none").versus
+    lines = {(line["row"], line["figure"]): line["better in"] for line in versus_rows(table)}
+    assert lines["linear/mild", "steering MAE"] == "3 of 3 seeds"
+
+
+def test_only_seeds_that_both_have_are_paired(tmp_path):
+    figures = {name: value for name, value in FIGURES.items() if name != "linear/none/1"}
+    table = table_of(tmp_path, figures=figures)
+    assert row_of(table, "linear/mild").versus["mae"].seeds == [0, 2]
+    assert any(note.grave and "1 of 10 rows are missing" in note.text for note in table.notes)
+    assert {line["better in"] for line in versus_rows(table)} <= {"2 of 2 seeds", "1 of 2 seeds"}
+
+
+def test_the_gap_between_source_and_oracle(tmp_path):
+    table = table_of(tmp_path)
+    shares = row_of(table, "linear/mild").gap_closed
+    assert shares["clean"] == pytest.approx(0.5)
+    assert shares["mae"] == pytest.approx((0.41 - 0.2) / (0.41 - 0.02))
+    assert row_of(table, "linear/none").gap_closed["mae"] == pytest.approx(0.0)
+    assert gap_rows(table)[1]["clean laps"] == "50%"
+    figures = dict.fromkeys(FIGURES, (4, 0.05))
+    flat = table_of(tmp_path / "flat", figures=figures)
+    assert set(row_of(flat, "linear/mild").gap_closed.values()) == {None}
+    assert any("the gap is small" in note.text for note in flat.notes)
+    alone = make_suite(methods__oracle=None)
+    assert not gap_rows(table_of(tmp_path / "alone", alone))
+
+
+def test_rows_with_other_labels_are_not_bold_against_each_other(tmp_path):
+    table = table_of(tmp_path)
+    # The oracle is better everywhere, but has all labels: the best of those without is the best.
+    assert "clean" in row_of(table, "linear/mild").worlds["away"].best
+    assert not row_of(table, "linear/oracle").worlds["away"].best
+    assert "clean" not in row_of(table, "linear/none").worlds["away"].best
+    few = make_suite(methods__mild__labelled={"look": "photo", "frames": 20})
+    labelled = table_of(tmp_path / "few", few)
+    assert [row.label_text for row in labelled.rows] == ["0", "20", "all"]
+    assert not any(cells.best for row in labelled.rows for cells in row.worlds.values())
+
+
+def test_rows_that_were_selected_by_target_data_say_so_and_stand_apart(tmp_path):
+    suite = make_suite(
+        worlds__dev={"role": "dev", "tracks": ["oval"], "look": "photo"},
+        methods__mild__selection="dev",
+        methods__mild__candidates=[{"epochs": 1}, {"epochs": 2}],
+    )
+    table = table_of(tmp_path, suite)
+    assert row_of(table, "linear/mild").label_text == "0 + dev"
+    assert not row_of(table, "linear/mild").worlds["away"].best
+    assert "dev" not in table.test_worlds()
+
+
+def test_fewer_than_three_seeds_are_no_comparison(tmp_path):
+    suite = make_suite(seeds=[0, 1])
+    table = table_of(tmp_path, suite)
+    assert any(note.grave and "Not a comparison" in note.text for note in table.notes)
+    assert not any(cells.best for row in table.rows for cells in row.worlds.values())
+    write_leaderboard(tmp_path / "page.html", suite, table, tmp_path)
+    assert '<li class="grave">Not a comparison: 2 seeds' in (tmp_path / "page.html").read_text()
+
+
+def test_a_smaller_error_that_drives_worse_is_named(tmp_path):
+    figures = FIGURES | {f"linear/none/{seed}": (3, 0.5) for seed in (0, 1, 2)}
+    table = table_of(tmp_path, figures=figures)
+    (text,) = [note.text for note in table.notes if "disagree" in note.text]
+    assert "in away: linear/mild has the smaller steering error than linear/none (0.200 against" in text
+    assert not [note for note in table_of(tmp_path / "b").notes if "disagree" in note.text]
+
+
+def test_rows_of_several_versions_and_failed_ones_are_told(tmp_path):
+    suite = make_suite()
+    fill(tmp_path, suite, {name: value for name, value in FIGURES.items() if name != "linear/mild/2"})
+    with Results(tmp_path, write=True) as results:
+        row = suite.row("linear/mild/2")
+        results.add(facts(suite, row, status="failed", reason="no luck"))
+        results.add(facts(suite, suite.row("linear/none/0"), 0, 0.4, code="of before"))
+    table = make_table(suite, Results(tmp_path))
+    grave = " ".join(note.text for note in table.notes if note.grave)
+    assert "linear/mild/2 failed: no luck." in grave and "2 versions" in grave
+    assert row_of(table, "linear/mild").failed == {2: "no luck"}
+    assert "failed: no luck" in text_of(table)
+
+
+def test_rows_of_another_suite_are_left_out(tmp_path):
+    fill(tmp_path, make_suite(), FIGURES)
+    other = make_suite(worlds__away__laps=5)
+    with pytest.raises(UsageError, match="holds no rows of this suite"):
+        make_table(other, Results(tmp_path))
+
+
+def test_text_has_every_seed(tmp_path):
+    lines = text_of(table_of(tmp_path)).splitlines()
+    assert lines[0] == "Test"
+    start = next(i for i, line in enumerate(lines) if line.startswith("away (test)"))
+    mild = next(i for i, line in enumerate(lines) if i > start and line.startswith("linear/mild"))
+    assert "25 to 75 %" in lines[mild] and "50 %*" in lines[mild]
+    assert [f"seed {seed}" in lines[mild + 1 + seed] for seed in (0, 1, 2)] == [True] * 3
+
+
+def test_the_page_needs_no_other_file_and_is_the_same_again(tmp_path):
+    suite = make_suite(title="A <b> & c")
+    table = table_of(tmp_path, suite)
+    pages = []
+    for name in ("one.html", "two.html"):
+        write_leaderboard(tmp_path / name, suite, table, tmp_path)
+        pages.append((tmp_path / name).read_text())
+    page = pages[0]
+    assert pages[0] == pages[1]
+    assert "A &lt;b&gt; &amp; c" in page and "<b>" not in page
+    assert page.count("<img") == 5 == page.count('src="data:image/')
+    assert "http-equiv" not in page and "<script" not in page
+    assert '<td class="best">50 % (6 of 12)</td>' in page
+    assert page.count(">seed 1</th>") == 3 * len(suite.worlds)

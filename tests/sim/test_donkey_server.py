@@ -1,0 +1,476 @@
+"""The Donkey server: one client's session without a network, then many clients over real sockets."""
+
+import base64
+import contextlib
+import io
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dingocar.errors import UsageError
+from dingocar.sim import Expert, donkey_server
+from dingocar.sim.donkey_protocol import MAX_CLIENT_BYTES, MAX_SERVER_BYTES, Splitter, decode
+from dingocar.sim.donkey_server import DonkeyServer
+from dingocar.sim.donkey_session import UNITY_SCENES, Session, Settings
+
+PATIENCE_S = 30.0
+
+
+def kinds(messages):
+    return [message["msg_type"] for message in messages]
+
+
+def loaded(scene="warehouse", **settings):
+    session = Session(Settings(**settings))
+    assert session.receive({"msg_type": "load_scene", "scene_name": scene}) == []
+    assert kinds(session.advance()) == ["car_loaded", "telemetry"]
+    return session
+
+
+def drive(session, steering=0.0, throttle=0.0, brake=0.0, steps=1):
+    """The last telemetry; all numbers are text, as clients send them."""
+    control = {"steering": str(steering), "throttle": str(throttle), "brake": str(brake)}
+    for _ in range(steps):
+        session.receive({"msg_type": "control", **control})
+        messages = session.advance()
+    return messages[-1]
+
+
+def picture(telemetry):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(telemetry["image"]))))
+
+
+def test_scenes_are_unitys_and_our_tracks():
+    names = Session(Settings()).receive({"msg_type": "get_scene_names"})[0]["scene_names"]
+    assert {"generated_track", "warehouse", "oval", "circuit"} <= set(names)
+    assert Settings(track="random:9").track_of("generated_track") == "random:9"
+    for scene, track in UNITY_SCENES.items():
+        assert Settings().track_of(scene) == track
+
+
+@pytest.mark.parametrize("scene", ["warehous", "/etc/passwd", "mine.npy", "random:../x", "random:", ""])
+def test_a_client_names_no_files_and_gets_a_suggestion(scene):
+    session = Session(Settings())
+    answer = session.receive({"msg_type": "load_scene", "scene_name": scene})
+    assert kinds(answer) == ["error"] and not session.due
+    if scene == "warehous":
+        assert "did you mean 'warehouse'?" in answer[0]["reason"]
+
+
+def test_protocol_version_and_unknown_requests():
+    session = Session(Settings())
+    version = session.receive({"msg_type": "get_protocol_version"})
+    assert version == [{"msg_type": "protocol_version", "version": "2"}]
+    for request in ("lidar_config", "cam_config_b", "regen_road"):
+        answer = session.receive({"msg_type": request})[0]
+        assert (answer["msg_type"], answer["request"]) == ("unsupported", request)
+
+
+def test_telemetry_is_in_unitys_axes_and_units():
+    session = loaded()
+    before, now = drive(session, 0.0, 0.5, steps=20), drive(session, 0.3, 0.5, steps=10)
+    state = session._car.state
+    assert (now["pos_x"], now["pos_y"], now["pos_z"]) == pytest.approx(
+        (state.x_m[0], 0, state.y_m[0]), abs=1e-5
+    )
+    # +1 steers to the right: Unity's yaw grows, and so does what it calls cte.
+    assert now["yaw"] > before["yaw"] and now["gyro_y"] > 0 and now["steering_angle"] > 0
+    assert now["cte"] == pytest.approx(8 * state.cte_m[0], abs=1e-5) and now["cte"] > before["cte"]
+    ahead = math.sin(math.radians(now["yaw"])), math.cos(math.radians(now["yaw"]))
+    moved = now["pos_x"] - before["pos_x"], now["pos_z"] - before["pos_z"]
+    assert np.dot(ahead, moved) / np.hypot(*moved) > 0.95
+    assert (now["vel_x"], now["vel_z"]) == (0, now["speed"]) and now["speed"] > 0.5
+    assert before["accel_z"] > 0
+    assert now["time"] == pytest.approx(31 * 0.05) and now["hit"] == "none"
+    assert all(type(value) in (float, str) for value in now.values())
+
+
+def test_the_picture_is_the_worlds():
+    session = loaded()
+    told = drive(session, 0.2, 0.5, steps=5)
+    world = session._car.state.image[0].astype(int)
+    assert np.abs(picture(told).astype(int) - world).mean() < 5
+
+
+def test_a_lap_is_counted_from_the_line_and_timed():
+    session = loaded("oval")
+    expert = Expert(session._car.world.track)
+    crossings, laps = [], []
+    for _ in range(1500):
+        steering, throttle = expert.act(session._car.state)
+        session.receive(
+            {"msg_type": "control", "steering": str(steering[0]), "throttle": str(throttle[0]), "brake": "0"}
+        )
+        for message in session.advance():
+            if message["msg_type"] == "collision_with_starting_line":
+                crossings.append(message["timeStamp"])
+            if message["msg_type"] == "cross_start":
+                laps.append(message["lap_time"])
+        if laps:
+            break
+    assert len(crossings) == 2 and laps == [pytest.approx(crossings[1] - crossings[0])]
+    assert 0 < crossings[0] < 2
+
+
+def test_backwards_over_the_line_earns_nothing():
+    session = loaded("oval")
+    found = []
+    for throttle in [0.6] * 30 + [-0.8] * 60 + [0.8] * 60:
+        session.receive({"msg_type": "control", "throttle": str(throttle)})
+        found += kinds(session.advance())
+    assert found.count("collision_with_starting_line") == 1 and "cross_start" not in found
+
+
+def test_a_silent_clients_car_rolls_out_and_any_message_counts():
+    session = loaded()
+    drive(session, 0.0, 0.5, steps=20)
+    throttles = [session.advance()[-1]["throttle"] for _ in range(25)]
+    assert throttles == [0.5] * 19 + [0.0] * 6  # the last control's own step was the first of 20
+    session.receive({"msg_type": "ping"})
+    assert session.advance()[-1]["throttle"] == 0.5
+
+
+def test_the_brake_holds_and_reset_puts_the_car_back():
+    session = loaded()
+    start = drive(session, brake=1.0)
+    fast = drive(session, 0.0, 0.8, steps=30)
+    rolled = [drive(session, brake=1.0)["speed"] for _ in range(40)]
+    assert fast["speed"] > 1.2 and rolled[25] < 0.2 and rolled[-1] < 0.05
+    session.receive({"msg_type": "reset_car"})
+    again = session.advance()[-1]
+    assert (again["pos_x"], again["pos_z"]) == pytest.approx((start["pos_x"], start["pos_z"]), abs=1e-3)
+    assert again["throttle"] == 0 and again["time"] > fast["time"]
+
+
+def test_nan_is_refused():
+    with pytest.raises(donkey_server.ProtocolError, match="throttle must be a finite number"):
+        loaded().receive({"msg_type": "control", "steering": "0", "throttle": "nan"})
+
+
+CAMERA = {
+    **dict.fromkeys(("fov", "fish_eye_x", "fish_eye_y", "offset_x", "offset_y", "offset_z"), "0"),
+    **dict.fromkeys(("rot_x", "rot_y", "rot_z", "img_w", "img_h", "img_d", "img_enc"), "0"),
+    "msg_type": "cam_config",
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "shape", "form"),
+    [
+        ({}, (120, 160, 3), "JPEG"),
+        ({"img_w": "80", "img_h": "60", "img_enc": "PNG"}, (60, 80, 3), "PNG"),
+        ({"img_d": "1", "img_enc": "JPG"}, (120, 160), "JPEG"),
+        ({"img_enc": "TGA"}, (120, 160, 3), "TGA"),
+    ],
+)
+def test_size_and_encoding_of_the_pictures(config, shape, form):
+    session = loaded()
+    assert session.receive(CAMERA | config) == []
+    told = session.advance()[-1]
+    assert picture(told).shape == shape
+    assert Image.open(io.BytesIO(base64.b64decode(told["image"]))).format == form
+
+
+def test_place_and_angles_of_the_camera():
+    session = loaded()
+    asked = {
+        "fov": "60",
+        "offset_y": "2.4",
+        "offset_z": "0.8",
+        "offset_x": "-0.4",
+        "rot_x": "20",
+        "rot_y": "10",
+    }
+    session.receive(CAMERA | asked)
+    session.advance()
+    camera = session._car.world.camera
+    assert (camera.height_m, camera.left_m, camera.pitch_rad) == pytest.approx((0.3, 0.05, math.radians(20)))
+    assert camera.forward_m == pytest.approx(0.1 + 0.125) and camera.yaw_rad == pytest.approx(
+        -math.radians(10)
+    )
+    assert math.tan(camera.fov_rad / 2) == pytest.approx(math.tan(math.radians(30)) * 4 / 3)
+    assert (camera.k1, camera.k2) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"img_w": "161"}, "multiple of 4"),
+        ({"img_w": "60000", "img_h": "60000"}, "pixels"),
+        ({"img_enc": "GIF"}, "JPG, PNG, TGA"),
+        ({"offset_y": "900"}, "height_m"),
+        ({"fish_eye_x": "0.4"}, "fish_eye_x left out"),
+    ],
+)
+def test_a_camera_that_cannot_be_is_said_to_be_so(config, said):
+    session = loaded()
+    answer = session.receive(CAMERA | config)
+    assert kinds(answer) == ["unsupported"] and said in answer[0]["reason"]
+    assert picture(session.advance()[-1]).shape == (120, 160, 3)
+
+
+def test_a_new_camera_keeps_the_time_and_the_same_one_changes_nothing():
+    session = loaded()
+    drive(session, 0.0, 0.5, steps=20)
+    session.receive(CAMERA)
+    assert session.advance()[-1]["speed"] > 0.5
+    session.receive(CAMERA | {"img_w": "80", "img_h": "60"})
+    told = session.advance()[-1]
+    assert told["time"] == pytest.approx(23 * 0.05) and told["speed"] < 0.1
+
+
+def test_steps_on_demand():
+    session = loaded()
+    session.receive({"msg_type": "step_mode", "step_mode": "synchronous", "time_step": "0.1"})
+    session.advance()
+    assert not session.due and session.advance() == []
+    told = drive(session, 0.0, 0.5, steps=3)
+    assert told["time"] == pytest.approx(0.05 + 3 * 0.1)
+
+
+def test_a_seed_decides_the_world():
+    session = loaded(randomisation="mild")
+
+    def look_at(seed):
+        session.receive({"msg_type": "set_random_seed", "seed": str(seed)})
+        return picture(session.advance()[-1])
+
+    one, two = look_at(1), look_at(2)
+    assert np.array_equal(look_at(1), one) and not np.array_equal(one, two)
+
+
+def test_leaving_a_scene_leads_back_to_the_choice():
+    session = loaded()
+    session.receive({"msg_type": "exit_scene"})
+    assert kinds(session.advance()) == ["scene_selection_ready"]
+    assert not session.due
+    session.receive({"msg_type": "quit_app"})
+    assert session.closed
+
+
+def test_a_track_that_fails_is_told_to_the_client(tmp_path):
+    session = Session(Settings(track=str(tmp_path / "gone.npy")))
+    session.receive({"msg_type": "load_scene", "scene_name": "warehouse"})
+    messages = session.advance()
+    assert kinds(messages) == ["error", "scene_selection_ready"] and "no such track" in messages[0]["reason"]
+
+
+# Over sockets.
+
+
+class Client:
+    """A client made of bytes; every wait has an end."""
+
+    def __init__(self, server):
+        self.line = socket.create_connection(("127.0.0.1", server.port), PATIENCE_S)
+        self.splitter, self.heard = Splitter(MAX_SERVER_BYTES), []
+
+    def send(self, *messages):
+        self.line.sendall(b"".join(json.dumps(message).encode() for message in messages))
+
+    def until(self, kind):
+        """The next message of a kind; None: the server has hung up before."""
+        while True:
+            for at, message in enumerate(self.heard):
+                if message["msg_type"] == kind:
+                    del self.heard[: at + 1]
+                    return message
+            try:
+                data = self.line.recv(1 << 16)
+            except ConnectionResetError:
+                return None
+            if not data:
+                return None
+            self.heard += [decode(raw) for raw in self.splitter.feed(data)]
+
+    def start(self, scene="warehouse"):
+        assert self.until("scene_selection_ready") == {"msg_type": "scene_selection_ready", "loaded": "1"}
+        self.send({"msg_type": "load_scene", "scene_name": scene})
+        assert self.until("car_loaded")
+        return self
+
+    def close(self):
+        self.line.close()
+
+
+@pytest.fixture
+def server():
+    with DonkeyServer(Settings(rate_hz=100), port=0, max_clients=4) as running:
+        yield running
+
+
+@pytest.fixture
+def connect(server):
+    with contextlib.ExitStack() as stack:
+
+        def new():
+            client = Client(server)
+            stack.callback(client.close)
+            return client
+
+        yield new
+
+
+def eventually(condition):
+    """Waits for what another thread does."""
+    deadline_s, turn = time.monotonic() + PATIENCE_S, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline_s
+        turn.wait(0.01)
+
+
+def test_clients_have_cars_of_their_own(server, connect):
+    still, driven = connect().start(), connect().start()
+    first = driven.until("telemetry")
+    while driven.until("telemetry")["speed"] < 0.3:
+        driven.send({"msg_type": "control", "steering": "0.0", "throttle": "0.7", "brake": "0.0"})
+    now = driven.until("telemetry")
+    assert math.hypot(now["pos_x"] - first["pos_x"], now["pos_z"] - first["pos_z"]) > 0.01
+    rest = still.until("telemetry")
+    assert rest["speed"] == 0 and (rest["pos_x"], rest["pos_z"]) == (first["pos_x"], first["pos_z"])
+    assert server.connected == 2
+
+
+def test_messages_in_pieces_and_glued(connect):
+    client = connect()
+    both = b'{"msg_type": "get_protocol_version"}{"msg_type": "get_scene_names"}'
+    for at in range(len(both)):
+        client.line.sendall(both[at : at + 1])
+    assert client.until("protocol_version")["version"] == "2"
+    assert "warehouse" in client.until("scene_names")["scene_names"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "expected a JSON object"),
+        (b'{"msg_type": "control", "steering": "left"}', "steering must be a finite number"),
+        (b'{"no": "type"}', "msg_type"),
+        (b'{"msg_type": "' + b"x" * 2 * MAX_CLIENT_BYTES, "longer than"),
+        (b'{"msg_type": "ping"}' * 10_000, "messages in a second"),
+        (os.urandom(1 << 20), "expected a JSON object"),
+    ],
+    ids=["http", "no number", "no type", "long", "flood", "noise"],
+)
+def test_who_sends_junk_is_told_and_disconnected_and_nobody_else(server, connect, sent, said):
+    good, bad = connect().start(), connect()
+    with contextlib.suppress(ConnectionError):
+        bad.line.sendall(sent)
+    assert said in bad.until("error")["reason"]
+    assert bad.until("never") is None
+    assert server.figures.refused == 1
+    frames = server.figures.frames
+    for _ in range(5):
+        assert good.until("telemetry")
+    assert server.figures.frames > frames
+
+
+def test_too_many_clients_are_turned_away(server, connect):
+    clients = [connect() for _ in range(4)]
+    for client in clients:
+        assert client.until("scene_selection_ready")
+    assert "4 clients already" in connect().until("error")["reason"]
+    clients[0].close()
+    eventually(lambda: server.connected == 3)
+    assert connect().until("scene_selection_ready")
+
+
+def test_who_chooses_nothing_is_sent_away(server, connect, monkeypatch):
+    monkeypatch.setattr(donkey_server, "MENU_S", 0.05)
+    assert "no scene was chosen" in connect().until("error")["reason"]
+
+
+def test_a_client_that_does_not_read_loses_pictures_and_then_its_place(server, connect, monkeypatch):
+    monkeypatch.setattr(donkey_server, "STALLED_S", 0.5)
+    client = connect()
+    client.line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
+    client.start()
+    client.send(CAMERA | {"img_w": "320", "img_h": "240", "img_enc": "PNG"})
+    eventually(lambda: server.figures.dropped > 3)
+    eventually(lambda: server.connected == 0)
+    assert server.figures.refused == 1
+
+
+def test_a_flood_of_questions_without_reading_ends(server, connect, monkeypatch):
+    monkeypatch.setattr(donkey_server, "MAX_WAITING_BYTES", 1 << 16)
+    client = connect()
+    client.line.settimeout(0.05)
+    with contextlib.suppress(ConnectionError, TimeoutError):
+        for _ in range(200):
+            client.line.sendall(b'{"msg_type": "get_scene_names"}' * 100)
+    eventually(lambda: server.connected == 0)
+
+
+def test_goodbye(server, connect):
+    client = connect().start()
+    client.send({"msg_type": "quit_app"})
+    assert client.until("never") is None
+    eventually(lambda: server.connected == 0)
+    assert server.figures.refused == 0
+
+
+def test_the_end_of_the_server_is_told():
+    with DonkeyServer(Settings(), port=0) as server:
+        client = Client(server).start()
+    assert "stopped" in client.until("aborted")["reason"]
+    assert client.until("never") is None
+    client.close()
+    server.wait()
+
+
+def test_a_port_in_use_is_a_mistake_of_the_user(server):
+    with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{server.port} .*choose another"):
+        DonkeyServer(Settings(), port=server.port)
+    with pytest.raises(UsageError, match="rate"):
+        Settings(rate_hz=0)
+
+
+KILLED_CLIENT = """
+import json, socket, sys
+line = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+line.sendall(json.dumps({"msg_type": "load_scene", "scene_name": "oval"}).encode())
+while True:
+    data = line.recv(65536)
+    if b"telemetry" in data:
+        line.sendall(b'{"msg_type": "control", "steering": "0", "throttle": "0.3", "brake": "0"}')
+        print("driving", flush=True)
+"""
+
+
+def test_a_client_that_is_killed_leaves_at_once(server):
+    argv = [sys.executable, "-c", KILLED_CLIENT, str(server.port)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "driving\n"
+        assert server.connected == 1
+        process.kill()
+        killed_s = time.monotonic()
+        eventually(lambda: server.connected == 0)
+        assert time.monotonic() - killed_s < 5
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_command_serves_until_it_is_stopped(number, code):
+    argv = [sys.executable, "-m", "dingocar.cli.main", "sim", "serve", "--port", "0", "--json"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(argv, **pipes) as process:
+        said = process.stderr.readline()
+        assert "this computer only" in said
+        port = int(said.split(",")[0].rpartition(":")[2])
+        line = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
+        assert b"scene_selection_ready" in line.recv(1000)
+        process.send_signal(number)
+        assert b"aborted" in line.recv(1000)
+        line.close()
+        out, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == code
+    assert json.loads(out)["clients"] == 1
