@@ -75,6 +75,23 @@ def path(text: str, name: str) -> Path:
         raise UsageError(f"{name} {text}: {error}") from None
 
 
+def this_car(command: str) -> Path:
+    """The car folder that a command is given in.
+
+    Raises:
+        UsageError: it is given elsewhere.
+    """
+    from dingocar.registry import car_folder
+
+    folder = car_folder()
+    if folder is None:
+        raise UsageError(
+            f"{command}: there is no car here (no manage.py and config.py); cd to one, or make one: "
+            "dingocar createcar --path mycar"
+        )
+    return folder
+
+
 def optional_path(text: str | None, name: str) -> Path | None:
     """As `path`; None stays None."""
     return None if text is None else path(text, name)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dingocar.cli._calibration import Calibration, ServoEscCalibration, TrimCalibration
-from dingocar.cli._common import assignments, note, parse
+from dingocar.cli._common import assignments, note, parse, this_car
 from dingocar.cli._myconfig import change_file, parse_file
 from dingocar.errors import ConfigError, DingocarError, UsageError
 
@@ -43,13 +43,10 @@ HELP = "+ - by 1   right left by 10   space hold to run   w write   q leave"
 def run(argv: list[str]) -> int:
     from dingocar.cli._terminal import Terminal
     from dingocar.config import CarConfig
-    from dingocar.registry import car_folder
     from dingocar.supervision import stop_signals
 
     args = parse(__doc__, argv, "dingocar calibrate")
-    folder = car_folder()
-    if folder is None:
-        raise UsageError("calibrate: there is no car here (no manage.py and config.py); cd to it")
+    folder = this_car("calibrate")
     cfg = CarConfig.load(folder, assignments(args["--set"]))
     file = folder / "myconfig.py"
     parse_file(file)

@@ -46,6 +46,7 @@ from dingocar.cli._common import (
     optional_path,
     parse,
     show,
+    this_car,
 )
 from dingocar.errors import DingocarError, UsageError, did_you_mean
 from dingocar.usercode import describe, import_file
@@ -60,15 +61,9 @@ logger = logging.getLogger(__name__)
 
 def run(argv: list[str]) -> int:
     from dingocar.profiler import table
-    from dingocar.registry import car_folder
 
     args = parse(__doc__, argv, "dingocar drive")
-    folder = car_folder()
-    if folder is None:
-        raise UsageError(
-            "drive: there is no car here (no manage.py and config.py); cd to one, or make one: "
-            "dingocar createcar --path mycar"
-        )
+    folder = this_car("drive")
     cfg = _settings(args, folder)
     max_loops = optional_number(args["--max-loops"], "--max-loops", low=1) or cfg.MAX_LOOPS
     laps = optional_number(args["--laps"], "--laps", low=1)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dingocar.cli._common import assignments, note, parse
+from dingocar.cli._common import assignments, note, parse, this_car
 from dingocar.errors import HardwareError, UsageError
 
 if TYPE_CHECKING:
@@ -25,12 +25,9 @@ TRY_FOR_S, PAUSE_S = 2.0, 0.01
 
 def run(argv: list[str]) -> int:
     from dingocar.config import CarConfig
-    from dingocar.registry import car_folder
 
     args = parse(__doc__, argv, "dingocar neutral")
-    folder = car_folder()
-    if folder is None:
-        raise UsageError("neutral: there is no car here (no manage.py and config.py); cd to it")
+    folder = this_car("neutral")
     cfg = CarConfig.load(folder, assignments(args["--set"]))
     if cfg.ACTUATOR not in ("servo_esc", "differential"):
         print(f"no motors to put to neutral: ACTUATOR = {cfg.ACTUATOR!r}")

@@ -72,7 +72,10 @@ class Episode:
         """
         try:
             appearance, physics = Appearance(**values["appearance"]), Physics(**values["physics"])
-            return cls(appearance, physics, int(values["seed"]), values.get("painting_seed"))
+            seeds = [values["seed"], values.get("painting_seed")]
+            if not all(isinstance(seed, int) and 0 <= seed < 2**63 for seed in seeds if seed is not None):
+                raise ValueError(f"seeds must be whole numbers from 0, got {seeds}")
+            return cls(appearance, physics, *seeds)
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"episode: expected appearance, physics and seed ({error})") from None
 
@@ -116,6 +119,8 @@ class Randomisation:
         for name, values in self.choices.items():
             if name not in CHOICES:
                 raise UnknownNameError("choice", name, CHOICES)
+            if not values:
+                raise UsageError(f"randomisation {self.name}: {name} must have a value to choose, got none")
             for value in values:
                 if value not in CHOICES[name]:
                     raise UnknownNameError(name, value, CHOICES[name])
@@ -317,16 +322,19 @@ def load_randomisation(name: str | Path) -> Randomisation:
     for key in values:
         if key not in known:
             raise UnknownNameError(f"{file}: entry", key, known)
-    if values.get("base", "none") not in PRESETS:
-        raise UnknownNameError(f"{file}: base", str(values["base"]), PRESETS)
-    base = PRESETS[values.get("base", "none")]
+    preset = str(values.get("base", "none"))
+    if preset not in PRESETS:
+        raise UnknownNameError(f"{file}: base", preset[:60], PRESETS)
+    base = PRESETS[preset]
     try:
         ranges = {key: Range(**span) for key, span in values.get("ranges", {}).items()}
         choices = {key: tuple(chosen) for key, chosen in values.get("choices", {}).items()}
         points = tuple(tuple(map(float, point)) for point in values.get("points", ()))
         width = float(values.get("width", base.width))
-        return Randomisation(str(name), {**base.ranges, **ranges}, {**base.choices, **choices}, points, width)
-    except (TypeError, ValueError, AttributeError) as error:
+        redraw = bool(values.get("redraw", base.redraw))
+        ranges, choices = {**base.ranges, **ranges}, {**base.choices, **choices}
+        return Randomisation(str(name), ranges, choices, points, width, redraw)
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UsageError(
             f"{file}: expected ranges of low, high and relative, lists of choices and points ({error})"
         ) from None

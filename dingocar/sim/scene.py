@@ -23,7 +23,8 @@ from dingocar.sim.track import FloatArray, Track, wrap_angle
 
 BoolArray = npt.NDArray[np.bool_]
 
-#: Most floors that are painted at a time where episodes are drawn: with more cars, some share one.
+#: So many cars get a floor of their own where episodes are drawn; further ones share. At most twice as many
+#: floors are kept at a time.
 MAX_PAINTINGS = 8
 #: How much farther than its own camera a randomised world's paintings let a camera look.
 CAMERA_MARGIN = 1.5
@@ -70,22 +71,27 @@ class Moment:
         episodes: Sequence[Episode],
         fresh: BoolArray | None = None,
     ) -> Moment:
-        """The moments after a step of `dt_s`, or, for `fresh` cars, after a reset."""
+        """The moments after a step of `dt_s`, or after a reset of the `fresh` cars; the others stay."""
         yaw = motion.yaw_rad
-        turn = wrap_angle(yaw - self.now_yaw_rad) / dt_s
         if fresh is not None:
-            turn = np.where(fresh, 0.0, turn)
+            rest = Moment(motion.x_m, motion.y_m, yaw, motion.speed_mps, np.zeros_like(yaw), step, yaw)
+            return rest._where(fresh, self)
+        turn = wrap_angle(yaw - self.now_yaw_rad) / dt_s
         new = Moment(motion.x_m, motion.y_m, yaw, motion.speed_mps, turn, step, yaw)
         rate = np.array([episode.physics.dropped_frames for episode in episodes])
         if not rate.any():
             return new
         held = _chance(np.array([episode.seed for episode in episodes], np.uint64), step) < rate
-        held &= step > 0 if fresh is None else ~fresh
-        kept = {
-            field.name: np.where(held, getattr(self, field.name), getattr(new, field.name))
-            for field in fields(Moment)
-        }
-        return Moment(**kept | {"now_yaw_rad": yaw})
+        return replace(new._where(~held, self), now_yaw_rad=yaw)
+
+    def _where(self, cars: BoolArray, other: Moment) -> Moment:
+        """These moments for the cars of a mask, the other ones for the rest."""
+        return Moment(
+            **{
+                field.name: np.where(cars, getattr(self, field.name), getattr(other, field.name))
+                for field in fields(Moment)
+            }
+        )
 
     def pose(self, car: int) -> Pose:
         """Where one car's picture is taken."""
@@ -132,8 +138,8 @@ class Stage:
         for car, episode in enumerate(wanted):
             if episode is None:
                 continue
-            if share and car >= MAX_PAINTINGS:
-                episode = _on_floor_of(episodes[car % MAX_PAINTINGS], episode)
+            if share:
+                episode = self._shared(car, episode, views)
             view = _View(self, episode)
             if car < len(episodes):
                 episodes[car], views[car] = episode, view
@@ -142,6 +148,16 @@ class Stage:
                 views.append(view)
         self._views = views
         return tuple(episodes)
+
+    def _shared(self, car: int, episode: Episode, views: list[_View]) -> Episode:
+        """The episode, where need be on another car's floor."""
+        if car >= MAX_PAINTINGS:
+            return _on_floor_of(views[car % MAX_PAINTINGS].episode, episode)
+        # Cars that drive on keep the floors that others have left.
+        left = {view.painted: view.episode for k, view in enumerate(views) if k != car}
+        if len(left) < 2 * MAX_PAINTINGS:
+            return episode
+        return _on_floor_of(list(left.values())[episode.seed % len(left)], episode)
 
     def camera_roll(self, moment: Moment, dt_s: float) -> Callable[[], Uint8Array]:
         """What draws the pictures of this moment, uint8 (n, H, W, 3), whenever it is called."""
@@ -196,21 +212,21 @@ class _View:
     """What one car sees in one episode."""
 
     def __init__(self, stage: Stage, episode: Episode) -> None:
-        self._stage, self._episode = stage, episode
-        self._painted = stage.painted(episode)
+        self._stage, self.episode = stage, episode
+        self.painted = stage.painted(episode)
 
     @functools.cached_property
     def _lens(self) -> Lens:
-        return self._stage.lens(self._episode, self._painted.atlas)
+        return self._stage.lens(self.episode, self.painted.atlas)
 
     @functools.cached_property
     def _sensor(self) -> Sensor:
-        return self._stage.sensor(self._episode)
+        return self._stage.sensor(self.episode)
 
     def draw(self, pose: Pose, step: int, dt_s: float, image: Uint8Array) -> None:
         """Draws a picture into `image`, uint8 (H, W, 3)."""
-        appearance = self._episode.appearance
-        self._lens.draw(self._painted.atlas, pose, image, appearance.shutter_s, appearance.readout_s)
+        appearance = self.episode.appearance
+        self._lens.draw(self.painted.atlas, pose, image, appearance.shutter_s, appearance.readout_s)
         exposed = self._sensor.expose(image, step * dt_s, step)
         if exposed is not image:
             image[...] = exposed

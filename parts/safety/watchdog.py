@@ -114,10 +114,6 @@ class Watchdog:
         with contextlib.suppress(HardwareError):
             self._send(0)
 
-    def kill(self) -> None:
-        """For tests: the watchdog dies."""
-        self._process.kill()
-
     def close(self) -> None:
         """Ends the watchdog: it writes rest once more, sees that the chip took it, and exits.
 

@@ -70,7 +70,15 @@ def test_an_episode_survives_json():
     assert Episode.from_json(json.loads(json.dumps(episode.to_json()))) == episode
 
 
-@pytest.mark.parametrize("values", [{}, {"appearance": {"floor": 3}, "physics": {}, "seed": 1}])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"appearance": {"floor": 3}, "physics": {}, "seed": 1},
+        {"appearance": {}, "physics": {}, "seed": -1},
+        {"appearance": {}, "physics": {}, "seed": 1, "painting_seed": "x"},
+    ],
+)
 def test_a_broken_episode_is_refused(values):
     with pytest.raises((UsageError, UnknownNameError)):
         Episode.from_json(values)
@@ -125,6 +133,9 @@ def test_a_file_goes_on_from_a_preset(tmp_path):
         ('base = "mild"\nwidth = "x"', "expected ranges"),
         ("[ranges]\nlight = {low = 0.5, high = 1.0}\n[[points]]", "points must be"),
         ("rnges = 3", "did you mean 'ranges'"),
+        ("base = []", "base"),
+        ("[choices]\nfloor = []", "floor must have a value"),
+        (f"[ranges]\nlight = {{low = 1{'0' * 400}, high = 1.0}}", "expected ranges"),
         ("= 3", "not a randomisation file"),
     ],
 )
@@ -189,6 +200,39 @@ def test_with_many_cars_some_share_a_floor_and_say_so():
     alone = World("oval", n=1, camera=SMALL, randomisation="strong", seed=8)
     image = alone.reset(start_s_m=shared * 0.5, episodes=[world.episodes[shared]]).image
     assert (image[0] == state.image[shared]).all()
+
+
+def test_a_reset_of_one_car_leaves_the_pictures_of_the_others():
+    """Their shutter stays as long open, and they turn as fast, as if nothing had happened."""
+    episode = draws(load_randomisation("strong"), 1)[0]
+    sensor = dataclasses.replace(episode.appearance, shutter_s=0.03, readout_s=0.03)
+    episode = dataclasses.replace(episode, appearance=sensor, physics=Physics())
+    world = World("oval", n=2, camera=SMALL)
+    world.reset(start_s_m=[0.0, 2.0], episodes=[episode, episode])
+    for _ in range(15):
+        before = world.step(0.6, 0.8)
+    after = world.reset(cars=np.array([True, False]), episodes=world.episodes)
+    assert (after.image[1] == before.image[1]).all()
+    assert (after.image[0] != before.image[0]).any()
+
+
+def test_few_floors_are_kept_and_new_ones_come():
+    n = 3 * MAX_PAINTINGS
+    world = World("oval", n=n, camera=SMALL, randomisation="strong", seed=1)
+    seen = set()
+    for round_ in range(3 * n):
+        world.reset(cars=np.arange(n) == (round_ * 7) % n)
+        floors = {(e.appearance.floor_r, e.floor_seed) for e in world.episodes}
+        assert len(floors) <= 2 * MAX_PAINTINGS
+        seen |= floors
+    assert len(seen) > 2 * MAX_PAINTINGS
+
+
+def test_what_redraws_survives_its_file(tmp_path):
+    file = tmp_path / "look.json"
+    file.write_text(json.dumps({k: v for k, v in PRESETS["look"].to_json().items() if k != "name"}))
+    assert load_randomisation(file).varies
+    assert not PRESETS["none"].varies
 
 
 def test_cars_that_are_not_reset_keep_their_episode():
