@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -31,6 +33,26 @@ def describe(error: BaseException, path: Path | str) -> str:
     if isinstance(error, SyntaxError):
         return f"{path}:{line_of(error, path)}: not Python: {error.msg}"
     return f"{path}:{line_of(error, path)}: {type(error).__name__}: {error}"
+
+
+@contextlib.contextmanager
+def calling(path: Path | str) -> Iterator[None]:
+    """While a function of the file `path` runs: a mistake in a user's file is told in one line.
+
+    A file of the library's own is no user's; its mistakes come as they are.
+
+    Raises:
+        UsageError: the function raised something; the traceback is logged.
+    """
+    try:
+        yield
+    except DingocarError:
+        raise
+    except Exception as error:
+        if Path(path).is_relative_to(Path(__file__).parent):
+            raise
+        logger.info("%s failed", path, exc_info=True)
+        raise UsageError(describe(error, path)) from None
 
 
 def import_file(path: Path, name: str) -> ModuleType:

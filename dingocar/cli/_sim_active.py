@@ -12,7 +12,8 @@ Options:
     --randomisation NAME   whose ranges are searched: mild, strong or a file [default: strong]
     --track NAME           a track's name; several take turns; otherwise circuit
     --look NAME            what is randomised [default: flat]
-    --frames N             how many pictures the pilot may see in the search [default: 40000]
+    --frames N             how many pictures the pilot may see in the search; at least 80 for each of 20
+                           episodes without randomisation and of 5 for each particle [default: 40000]
     --particles N          policies of the search [default: 10]
     --reward NAME          failure: how badly the pilot fares; discriminator: how surely its driving tells
                            that it is not at home (Mehta et al. 2019) [default: failure]

@@ -28,13 +28,22 @@ if TYPE_CHECKING:
 
 
 def run(argv: list[str]) -> int:
+    from dingocar.errors import UsageError
     from dingocar.evaluate.domain_gap import Comparison
     from dingocar.evaluate.pictures import BLOCKS, from_look, from_tub, histogram_matched
+    from dingocar.sim.look import load_look
 
     args = parse(__doc__, argv, "dingocar sim gap")
     frames = number(args["--frames"], "--frames", low=2 * BLOCKS, high=10_000)
     seed = number(args["--seed"], "--seed", low=0, high=10**6)
     names = list(dict.fromkeys(args["--look"] or ["flat", "photo"]))
+    if len(names) + len(args["--tub"]) < 2:
+        twice = ", given more than once," if len(args["--look"]) > 1 else " alone"
+        raise UsageError(
+            f"sim gap: --look {names[0]}{twice} has nothing to be compared with; give another --look or --tub"
+        )
+    for name in names:
+        load_look(name)  # a mistake is told before anything is drawn
     tubs = [from_tub(path(tub, "--tub"), frames) for tub in args["--tub"]]
     with Progress(frames * len(names), "taking pictures", "picture") as progress:
         taken = []

@@ -27,11 +27,9 @@ from dingocar.cli._common import note, number, parse
 
 
 def run(argv: list[str]) -> int:
-    from dingocar.sim import load_track
+    from dingocar.sim import Camera, World
     from dingocar.sim.donkey_server import DonkeyServer
     from dingocar.sim.donkey_session import Settings
-    from dingocar.sim.look import load_look
-    from dingocar.sim.randomisation import load_randomisation
 
     args = parse(__doc__, argv, "dingocar sim serve")
     settings = Settings(
@@ -41,10 +39,9 @@ def run(argv: list[str]) -> int:
         number(args["--rate"], "--rate", float, 2, 1000),
         number(args["--seed"], "--seed", low=0, high=2**53),
     )
-    # What is wrong with these would otherwise be told to the first client.
-    load_track(settings.track or "circuit")
-    load_look(settings.look)
-    load_randomisation(settings.randomisation)
+    # What is wrong with these would otherwise be told to the first client: one episode is drawn and painted.
+    track, camera = settings.track or "circuit", Camera.of_shape((60, 80))
+    World(track, settings.look, camera=camera, randomisation=settings.randomisation).render()
     server = DonkeyServer(settings, args["--host"], number(args["--port"], "--port", low=0, high=65535))
     try:
         with server:

@@ -26,21 +26,27 @@ def run(argv: list[str]) -> int:
     from dingocar.errors import UsageError
     from dingocar.evaluate.contact_sheet import contact_sheet
     from dingocar.evaluate.pictures import BLOCKS, from_look, from_tub
-    from dingocar.sim.look import looks
+    from dingocar.files import replacing
+    from dingocar.sim.look import load_look, looks
 
     args = parse(__doc__, argv, "dingocar sim sheet")
     out = path(args["--out"], "--out")
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(f"--out must end in .png or .jpg, got {str(out)!r}")
+    if not out.parent.is_dir() or out.is_dir():
+        raise UsageError(f"--out {out}: no such folder, or a folder itself")
     columns, rows = (number(args[f"--{name}"], f"--{name}", low=1, high=40) for name in ("columns", "rows"))
     seed = number(args["--seed"], "--seed", low=0, high=10**6)
     frames = max(2 * BLOCKS, columns * rows)
     names = args["--look"] or ([] if args["--tub"] else looks.names())
+    for name in names:
+        load_look(name)  # a mistake is told before anything is drawn
     sets = [from_tub(path(tub, "--tub"), 10 * frames) for tub in args["--tub"]]
     sets += [from_look(look, frames, track=args["--track"], seed=seed) for look in names]
     sheet = contact_sheet(sets, columns, rows)
     try:
-        Image.fromarray(sheet).save(out)
+        with replacing(out) as temporary:
+            Image.fromarray(sheet).save(temporary)
     except OSError as error:
         raise UsageError(f"--out {out}: cannot be written ({error.strerror or error})") from None
     shown = [pictures.name for pictures in sets]

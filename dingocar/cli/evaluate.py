@@ -15,8 +15,8 @@ Options:
     --look NAME    how the world is painted [default: flat]
     --laps N       how many laps, each from its own start [default: 10]
     --seed N       draws the starts, the appearance and the episodes [default: 0]
-    --randomisation NAME   none, mild, strong, or a .toml or .json file: what each lap's looks, camera and
-                           car are drawn from [default: none]
+    --randomisation NAME   none, look, mild, strong, or a .toml or .json file: what each lap's looks,
+                           camera and car are drawn from [default: none]
     --tub DIR      a recording; may be given several times
     --json         print one JSON object
 """

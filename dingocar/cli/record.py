@@ -13,8 +13,8 @@ Options:
     --noise X      0: the expert drives; up to 1: its driving is disturbed and the recorded label is its
                    correction, so that a pilot learns to come back [default: 0]
     --seed N       of the start, the noise and the episodes [default: 0]
-    --randomisation NAME   none, mild, strong, or a .toml or .json file: what each lap's looks, camera and
-                           car are drawn from; otherwise SIM_RANDOMISATION
+    --randomisation NAME   none, look, mild, strong, or a .toml or .json file: what each lap's looks,
+                           camera and car are drawn from; otherwise SIM_RANDOMISATION
     --json         print one JSON object
 
 In a car folder pictures have the size, the rate and the quality that its config.py says.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -81,33 +81,8 @@ def bootstrap_interval(
     >>> bootstrap_interval([2.0, 2.0, 2.0], np.random.default_rng(0))
     (2.0, 2.0)
     """
-    return stratified_bootstrap([values], rng, statistic, draws, level)
-
-
-def stratified_bootstrap(
-    strata: Sequence[npt.ArrayLike],
-    rng: np.random.Generator,
-    statistic: Statistic = np.mean,
-    draws: int = 4000,
-    level: float = 0.95,
-) -> tuple[float, float]:
-    """The percentile bootstrap interval where values belong to strata (worlds): each is drawn from anew.
-
-    Source: Agarwal et al. 2021, arXiv:2108.13264.
-
-    Args:
-        strata: one (n,) array of values for each stratum; `statistic` gets all of them together.
-        rng, statistic, draws, level: as in `bootstrap_interval`.
-
-    Raises:
-        UsageError: no strata, or one without values.
-    """
-    if not strata:
-        raise UsageError("a bootstrap needs values, got none")
-    columns = [_values(stratum) for stratum in strata]
-    drawn = np.concatenate(
-        [column[rng.integers(0, len(column), (draws, len(column)))] for column in columns], axis=1
-    )
+    column = _values(values)
+    drawn = column[rng.integers(0, len(column), (draws, len(column)))]
     found = drawn.mean(axis=1) if statistic is np.mean else np.array([statistic(row) for row in drawn])
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -37,10 +37,14 @@ logger = logging.getLogger(__name__)
 MAX_CLIENTS = 16
 #: Most messages of one client in a second; gym-donkeycar sends as many as it gets telemetry.
 MAX_MESSAGES_PER_S = 5000
+#: After so many messages of one client the others have their turn.
+MESSAGES_PER_TURN = 50
 #: A client that has chosen no scene for so long is gone.
 MENU_S = 60.0
 #: A client that takes nothing for so long, or acknowledges nothing (its computer is off), is gone.
 STALLED_S = 5.0
+#: A line on which nothing is under way is asked after so long whether the other computer is on, so often.
+_KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
 #: A server that is late by less sends what is due one after the other, as Unity does.
 CATCH_UP_S = 0.25
 #: What waits for a client in the kernel; more would only be older pictures.
@@ -163,6 +167,10 @@ class DonkeyServer:
             self._begun.set()
             await stopping.wait()
             server.close()
+            for _ in range(
+                5
+            ):  # those that were accepted just now begin, so that they too are told and closed
+                await asyncio.sleep(0)
             for link in self._links:
                 link.cancel()
             if self._links:
@@ -207,13 +215,7 @@ class _Link:
         self._woken = asyncio.Event()
         self._last: Message | None = None  # telemetry
         self._taken_s = asyncio.get_running_loop().time()  # when the client had last taken everything
-        line = writer.get_extra_info("socket")
         self.name = "client {}:{}".format(*(writer.get_extra_info("peername") or ("?", "?"))[:2])
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):
-            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * STALLED_S))
 
     async def run(self) -> None:
         """Serves the client until it leaves.
@@ -222,18 +224,41 @@ class _Link:
             ProtocolError: it sent what it may not, or takes nothing.
             OSError: the line broke.
         """
+        self._set_up()
         self.send(self.session.greeting())
         await _first(self._listen(), self._drive())
+
+    def _set_up(self) -> None:
+        line = self._writer.get_extra_info("socket")
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        options = _KEEPALIVE | {"TCP_USER_TIMEOUT": round(1000 * STALLED_S)}
+        for name, value in options.items():
+            if hasattr(socket, name):  # not on every platform
+                line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+    async def _read(self, menu_until_s: float | None) -> bytes:
+        """What comes next; the menu ends then, whatever else the client says."""
+        late = menu_until_s is not None and asyncio.get_running_loop().time() > menu_until_s
+        try:
+            async with asyncio.timeout_at(menu_until_s):
+                if not late:  # what has come already is read without a wait, and then nothing times out
+                    return await self._reader.read(1 << 16)
+        except TimeoutError:
+            pass
+        raise ProtocolError(f"no scene was chosen within {MENU_S:g} s")
 
     async def _listen(self) -> None:
         splitter, loop = Splitter(MAX_CLIENT_BYTES), asyncio.get_running_loop()
         second, messages = loop.time(), 0
+        menu_until_s: float | None = None
         while not self.session.closed:
-            try:
-                async with asyncio.timeout(None if self.session.loaded else MENU_S):
-                    data = await self._reader.read(1 << 16)
-            except TimeoutError:
-                raise ProtocolError(f"no scene was chosen within {MENU_S:g} s") from None
+            if self.session.loaded:
+                menu_until_s = None
+            elif menu_until_s is None:
+                menu_until_s = loop.time() + MENU_S
+            data = await self._read(menu_until_s)
             if not data:
                 return
             if loop.time() - second >= 1:
@@ -244,6 +269,8 @@ class _Link:
                     raise ProtocolError(f"more than {MAX_MESSAGES_PER_S} messages in a second")
                 for answer in self.session.receive(decode(raw)):
                     self.send(answer)
+                if messages % MESSAGES_PER_TURN == 0:
+                    await asyncio.sleep(0)
             self._woken.set()
             await asyncio.sleep(0)  # a client that never pauses must leave room for the others
 
@@ -305,10 +332,12 @@ class _Link:
     async def close(self) -> None:
         """Hangs up; what was said last is given a moment to arrive."""
         self._writer.close()
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(0.5):
-                await self._writer.wait_closed()
-        self._writer.transport.abort()
+        try:
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await self._writer.wait_closed()
+        finally:
+            self._writer.transport.abort()
         await asyncio.sleep(0)  # the transport closes its socket in the loop's next turn
 
     async def farewell(self, reason: str) -> None:

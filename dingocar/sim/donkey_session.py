@@ -78,7 +78,7 @@ class _Wishes:
     """What is to be done before the next step."""
 
     scene: str | None = None
-    lens: Lens | None = None
+    camera: Message | None = None
     dt_s: float | None = None
     seed: int | None = None
     reset: bool = False
@@ -104,6 +104,7 @@ class Session:
         self._lens, self._dt_s, self._seed = Lens(), 1 / settings.rate_hz, settings.seed
         self._command = (0.0, 0.0, 0.0)
         self._silent_steps, self._owed = 0, False
+        self._commanded = False  # since the last wish
         self._wishes, self._lock = _Wishes(), threading.Lock()
         self._answers: dict[str, Callable[[Message], list[Message]]] = {
             "get_protocol_version": lambda _: [{"msg_type": "protocol_version", "version": "2"}],
@@ -151,7 +152,11 @@ class Session:
         return answer(message)
 
     def advance(self) -> list[Message]:
-        """Does what was asked for and drives a step; returns what the client is to hear."""
+        """Does what was asked for and drives a step; returns what the client is to hear.
+
+        Raises:
+            ProtocolError: a field of a `cam_config` is no number.
+        """
         with self._lock:
             wishes, self._wishes = self._wishes, _Wishes()
             owed, self._owed = self._owed, False
@@ -160,38 +165,55 @@ class Session:
             return messages
         self._silent_steps += 1
         steering, throttle, brake = self._command
-        if not self.synchronous and self._silent_steps * self._dt_s > SILENCE_S + 1e-9:
+        if not self.synchronous and self._silent_steps / self.settings.rate_hz > SILENCE_S + 1e-9:
             throttle = 0.0
         self._car.name = self._car_name
         return messages + self._car.step(steering, throttle, brake)
 
     def _fulfil(self, wishes: _Wishes) -> list[Message]:
-        if wishes.leave:
-            self._car = None
-            return [self.greeting()]
         was = self._lens, self._dt_s, self._seed
-        self._lens = wishes.lens or self._lens
+        messages = self._mount(wishes.camera) if wishes.camera else []
         self._dt_s = wishes.dt_s or self._dt_s
         self._seed = self._seed if wishes.seed is None else wishes.seed
+        if wishes.leave:
+            self._car = None
+            return [*messages, self.greeting()]
         changed = was != (self._lens, self._dt_s, self._seed)
         track = wishes.scene or (self._car.track if self._car and changed else None)
         if track is None:
             if wishes.reset and self._car:
                 self._car.reset()
-            return []
+            return messages
+        self._let_go()
         time_s = self._car.time_s if self._car and not wishes.scene else 0.0
         try:
             look, randomisation = self.settings.look, self.settings.randomisation
             self._car = Car(track, look, randomisation, self._lens, self._dt_s, self._seed)
         except DingocarError as error:
             self._car, self.loaded = None, False
-            return [error_message(str(error)), self.greeting()]
+            return [*messages, error_message(str(error)), self.greeting()]
         self._car.time_s = time_s
-        return [{"msg_type": "car_loaded"}] if wishes.scene else []
+        return [*messages, {"msg_type": "car_loaded"}] if wishes.scene else messages
+
+    def _mount(self, message: Message) -> list[Message]:
+        """Takes the camera of a `cam_config`: this takes longer than the network's thread may."""
+        try:
+            self._lens = Lens.of(message)
+        except UsageError as error:
+            return [_unsupported("cam_config", str(error))]
+        bent = [key for key in ("fish_eye_x", "fish_eye_y", "rot_z") if number(message, key)]
+        return [_unsupported("cam_config", f"{', '.join(bent)} left out")] if bent else []
+
+    def _let_go(self) -> None:
+        """Drops a command that was meant for the car before."""
+        with self._lock:
+            if not self._commanded:
+                self._command = (0.0, 0.0, 0.0)
 
     def _wish(self, **wishes: object) -> None:
         with self._lock:
             self._wishes = replace(self._wishes, **wishes)  # type: ignore[arg-type]
+            self._commanded = False
 
     def _scene_names(self, _: Message) -> list[Message]:
         return [{"msg_type": "scene_names", "scene_names": self.settings.scenes()}]
@@ -207,9 +229,10 @@ class Session:
 
     def _control(self, message: Message) -> list[Message]:
         steering, throttle = (number(message, key, 0.0, -1, 1) for key in ("steering", "throttle"))
-        self._command = (steering, throttle, number(message, "brake", 0.0, 0, 1))
+        brake = number(message, "brake", 0.0, 0, 1)
         with self._lock:
-            self._owed = True
+            self._command = (steering, throttle, brake)
+            self._owed = self._commanded = True
         return []
 
     def _reset_car(self, _: Message) -> list[Message]:
@@ -231,12 +254,8 @@ class Session:
         return []
 
     def _cam_config(self, message: Message) -> list[Message]:
-        try:
-            self._wish(lens=Lens.of(message))
-        except UsageError as error:
-            return [_unsupported("cam_config", str(error))]
-        bent = [key for key in ("fish_eye_x", "fish_eye_y", "rot_z") if number(message, key)]
-        return [_unsupported("cam_config", f"{', '.join(bent)} left out")] if bent else []
+        self._wish(camera=message)
+        return []
 
     def _step_mode(self, message: Message) -> list[Message]:
         self.synchronous = text(message, "step_mode") == "synchronous"

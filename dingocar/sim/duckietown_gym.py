@@ -155,6 +155,7 @@ class DuckietownGym:
         try:
             self._connection.send((name, arguments))
             if not self._connection.poll(timeout_s):
+                self.close()  # a late answer would be taken for the next question's
                 raise HardwareError(f"gym-duckietown has not answered for {timeout_s:.0f} s; start again")
             kind, *answer = self._connection.recv()
         except (EOFError, OSError):

@@ -45,6 +45,32 @@ OPTIONS = ("start_s_m", "cte_m", "heading_error_rad")
 #: What every `info` holds, beside the episode after a reset.
 INFO = ("cte_m", "heading_error_rad", "speed_mps", "progress_m", "laps", "off_track", "time_s")
 
+_WHOLE = (int, np.integer)
+_NUMBER = (float, np.floating, *_WHOLE)
+#: What these settings must be, for whoever mistypes one: the world would only say that it cannot use it.
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "track": ((Track, str, Path), "a track or its name"),
+    "look": ((str,), "a look's name"),
+    "randomisation": ((str, Path, Randomisation), "a preset's name, a file or a Randomisation"),
+    "camera": ((Camera, type(None)), "a Camera"),
+    "view": ((str,), "one of camera and top"),
+}
+
+
+def shown(value: object) -> str:
+    """A value in an error message: one line, and not too long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def floats(value: object) -> FloatArray | None:
+    """An array of numbers; None if it is something else (text, lists of several lengths, ...)."""
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError):
+        return None
+    return array.astype(float) if array.dtype.kind in "iuf" else None
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -93,24 +119,36 @@ class Settings:
     view: str = "camera"
 
     def __post_init__(self) -> None:
+        for name, (kinds, expected) in _KINDS.items():
+            if not isinstance(getattr(self, name), kinds):
+                raise UsageError(f"{name} must be {expected}, got {shown(getattr(self, name))}")
+        if self.dynamics is not None and not callable(getattr(self.dynamics, "motion", None)):
+            raise UsageError(f"dynamics must be a Dynamics, got {shown(self.dynamics)}")
         if self.camera is not None and self.image_shape is not None:
             raise UsageError("image_shape and camera: a camera has a shape of its own, leave out one of them")
-        pair = np.asarray(self.throttle_range, float)
-        if pair.shape != (2,) or not -1 <= pair[0] < pair[1] <= 1:
+        shape = floats((120, 160) if self.image_shape is None else self.image_shape)
+        if shape is None or shape.shape != (2,) or not ((shape >= 8) & (shape <= 4096)).all():
             raise UsageError(
-                f"throttle_range must be (low, high) within -1 to 1, got {self.throttle_range!r}"
+                "image_shape must be (height, width) of 8 to 4096 pixels, the width a multiple of 4; "
+                f"got {shown(self.image_shape)}"
             )
-        if self.actions is not None:
-            table = np.asarray(self.actions, float)
-            if table.ndim != 2 or table.shape[1:] != (2,) or not (np.abs(table) <= 1).all():
-                raise UsageError(
-                    f"actions must be a list of (steering, throttle), each from -1 to 1, got {self.actions!r}"
-                )
-        for name in ("off_track_m", "wrong_way_m"):
-            if not getattr(self, name) >= 0:
-                raise UsageError(f"{name} must be 0 or more metres, got {getattr(self, name)!r}")
-        if self.redraw_every < 1:
-            raise UsageError(f"redraw_every must be at least 1 episode, got {self.redraw_every!r}")
+        pair = floats(self.throttle_range)
+        if pair is None or pair.shape != (2,) or not -1 <= pair[0] < pair[1] <= 1:
+            raise UsageError(
+                f"throttle_range must be (low, high) within -1 to 1, got {shown(self.throttle_range)}"
+            )
+        table = floats([(0, 0)] if self.actions is None else self.actions)
+        if table is None or table.ndim != 2 or table.shape[1] != 2 or not (np.abs(table) <= 1).all():
+            raise UsageError(
+                "actions must be a list of (steering, throttle), each from -1 to 1, "
+                f"got {shown(self.actions)}"
+            )
+        for name, least in (("dt_s", 0.001), ("off_track_m", 0), ("wrong_way_m", 0), ("redraw_every", 1)):
+            value = getattr(self, name)
+            kinds = _WHOLE if name == "redraw_every" else _NUMBER
+            if isinstance(value, bool) or not isinstance(value, kinds) or not value >= least:
+                whole = "whole " if name == "redraw_every" else ""
+                raise UsageError(f"{name} must be a {whole}number of at least {least}, got {shown(value)}")
         if self.view not in VIEWS:
             raise UnknownNameError("view", self.view, VIEWS)
 
@@ -178,12 +216,9 @@ class Drives:
 
         Raises:
             UnknownNameError: there is no such option.
-            UsageError: a value of an option does not fit.
+            UsageError: a value of an option does not fit, or puts a car where its episode would be over.
         """
-        options = dict(options or {})
-        for name in options:
-            if name not in OPTIONS:
-                raise UnknownNameError("option of reset", name, OPTIONS)
+        options = self._checked_options(options)
         start_m = np.zeros(self.world.n)
         episodes = list(self.world.episodes)
         for car in np.flatnonzero(cars).tolist():
@@ -191,6 +226,13 @@ class Drives:
             if self.randomisation.varies and self._begun[car] % self.settings.redraw_every == 0:
                 episodes[car] = self.randomisation.draw(self._look, rngs[car])
         options.setdefault("start_s_m", start_m)
+        half_m = self.world.track.half_width_at(np.broadcast_to(options["start_s_m"], (self.world.n,)))
+        most_m, cte_m = half_m + self.settings.off_track_m, options.get("cte_m", 0.0)
+        if (np.abs(cte_m) > most_m).any():
+            raise UsageError(
+                f"reset: cte_m must be on the track or at most off_track_m beside it (here "
+                f"{most_m.min():.2f} m to either side), got {shown(np.asarray(cte_m).tolist())}"
+            )
         drawn = episodes if self.randomisation.varies else None
         self.state = self.world.reset(cars=cars, episodes=drawn, **options)
         self._begun = self._begun + cars
@@ -203,7 +245,13 @@ class Drives:
 
     def step(self, actions: npt.ArrayLike) -> tuple[FloatArray, BoolArray]:
         """Drives one step with (n, 2) actions, or (n,) indices. Returns each car's reward and whether its
-        episode is over because it left the track or went the wrong way."""
+        episode is over because it left the track or went the wrong way.
+
+        Raises:
+            UsageError: the actions do not fit, or a car has never been reset.
+        """
+        if not self._begun.all():
+            raise UsageError("step: no episode has begun yet; call reset first")
         steering, throttle = self._commands(actions)
         before_m = self.state.progress_m
         self.state = state = self.world.step(steering, throttle)
@@ -233,11 +281,34 @@ class Drives:
         state = self.state
         return birdseye(self.world.track, state.x_m[car], state.y_m[car], state.yaw_rad[car])
 
+    def _checked_options(self, options: Mapping[str, Any] | None) -> dict[str, Any]:
+        if not isinstance(options, Mapping | None):
+            raise UsageError(f"reset: options must be a dictionary, got {shown(options)}")
+        checked = {}
+        for name, value in (options or {}).items():
+            if name not in OPTIONS:
+                raise UnknownNameError("option of reset", str(name), OPTIONS)
+            checked[name] = array = floats(value)
+            shapes = ((), (1,), (self.world.n,))
+            if array is None or array.shape not in shapes or not np.isfinite(array).all():
+                many = "" if self.world.n == 1 else f" or {self.world.n} of them"
+                raise UsageError(f"reset: {name} must be a finite number{many}, got {shown(value)}")
+        return checked
+
     def _commands(self, actions: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+        n, given = self.world.n, floats(actions)
+        each = "" if n == 1 else f" for each of {n} cars"
         if self._table is not None:
-            steering, throttle = self._table[np.asarray(actions)].T
+            last = len(self._table) - 1
+            index = np.asarray(actions) if given is not None and given.shape == (n,) else np.zeros(0)
+            if index.dtype.kind not in "iu" or not ((index >= 0) & (index <= last)).all():
+                one = f"a whole number from 0 to {last}"
+                raise UsageError(f"action must be {one}{each}, got {shown(actions)}")
+            steering, throttle = self._table[index].T
             return steering, throttle
-        steering, share = np.clip(np.asarray(actions, float), -1.0, 1.0).T
+        if given is None or given.shape != (n, 2) or np.isnan(given).any():
+            raise UsageError(f"action must be [steering, throttle]{each}, got {shown(actions)}")
+        steering, share = np.clip(given, -1.0, 1.0).T
         low, high = self.settings.throttle_range
         return steering, low + (share + 1.0) / 2.0 * (high - low)
 
@@ -283,6 +354,9 @@ class DriveEnv(gymnasium.Env[Uint8Array, Any]):
         Args:
             seed: of all that is drawn from now on.
             options: `start_s_m`, `cte_m` and `heading_error_rad`, see `World.reset`.
+
+        Raises:
+            UsageError, UnknownNameError: an option that does not exist or does not fit.
         """
         super().reset(seed=seed)
         cars = np.ones(1, bool)
@@ -292,8 +366,12 @@ class DriveEnv(gymnasium.Env[Uint8Array, Any]):
         return state.image[0], {**self._info(), "episode_json": self._drives.episode_json(0)}
 
     def step(self, action: Any) -> tuple[Uint8Array, float, bool, bool, dict[str, Any]]:
-        """Drives for `dt_s`."""
-        reward, left = self._drives.step(np.asarray(action)[None])
+        """Drives for `dt_s`.
+
+        Raises:
+            UsageError: the action does not fit, or there was no reset before.
+        """
+        reward, left = self._drives.step([action])
         return self._drives.state.image[0], float(reward[0]), bool(left[0]), False, self._info()
 
     def render(self) -> Uint8Array | None:

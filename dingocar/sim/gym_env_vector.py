@@ -24,7 +24,7 @@ try:
 except ImportError:
     raise MissingExtraError("gymnasium", "gym", "the Gymnasium environment") from None
 
-from dingocar.sim.gym_env import MAX_EPISODE_STEPS, DriveEnv, Drives, Settings
+from dingocar.sim.gym_env import MAX_EPISODE_STEPS, DriveEnv, Drives, Settings, shown
 
 Infos = dict[str, Any]
 
@@ -62,6 +62,12 @@ class DriveVectorEnv(VectorEnv[Uint8Array, Any, npt.NDArray[Any]]):
             DingocarError: a setting that does not exist or does not fit.
         """
         self._mode = _mode(autoreset_mode)
+        whole = isinstance(max_episode_steps, int | np.integer) and not isinstance(max_episode_steps, bool)
+        if not whole or (max_episode_steps < 1 and max_episode_steps != -1):
+            raise UsageError(
+                "max_episode_steps must be a whole number of at least 1, or -1 for no limit, "
+                f"got {shown(max_episode_steps)}"
+            )
         self._drives = Drives(Settings.of(settings), num_envs)
         self.num_envs, self.render_mode = num_envs, render_mode
         self._max_steps = np.inf if max_episode_steps == -1 else max_episode_steps
@@ -105,6 +111,8 @@ class DriveVectorEnv(VectorEnv[Uint8Array, Any, npt.NDArray[Any]]):
         Raises:
             UsageError: as many seeds or masks as there are cars are needed.
         """
+        if not isinstance(options, dict | None):
+            raise UsageError(f"reset: options must be a dictionary, got {shown(options)}")
         options = dict(options or {})
         cars = np.array(options.pop("reset_mask", np.ones(self.num_envs, bool)))
         if cars.shape != (self.num_envs,) or cars.dtype != np.bool_ or not cars.any():
@@ -136,6 +144,8 @@ class DriveVectorEnv(VectorEnv[Uint8Array, Any, npt.NDArray[Any]]):
     def _seed(self, seed: int | Sequence[int | None] | None, cars: BoolArray) -> None:
         if seed is None:
             return
+        if not isinstance(seed, int | np.integer | Sequence | np.ndarray):
+            raise UsageError(f"reset: seed must be a whole number or one for each car, got {shown(seed)}")
         seeds = [seed + k for k in range(self.num_envs)] if isinstance(seed, int | np.integer) else list(seed)
         if len(seeds) != self.num_envs:
             raise UsageError(f"reset: {self.num_envs} seeds are needed, one for each car, got {len(seeds)}")
@@ -193,6 +203,6 @@ def _mode(mode: str | AutoresetMode) -> AutoresetMode:
         return mode
     modes = {known.name.lower(): known for known in AutoresetMode}
     modes |= {known.value: known for known in AutoresetMode}
-    if mode not in modes:
-        raise UnknownNameError("autoreset mode", mode, [known.name.lower() for known in AutoresetMode])
+    if not isinstance(mode, str) or mode not in modes:
+        raise UnknownNameError("autoreset mode", str(mode), [known.name.lower() for known in AutoresetMode])
     return modes[mode]

@@ -16,6 +16,7 @@ from dingocar.registry import Registry
 from dingocar.sim.appearance import Appearance
 from dingocar.sim.chart import Chart
 from dingocar.sim.painter import SKY_TOP_RAD, Painting, paint
+from dingocar.usercode import calling
 
 __all__ = ["SKY_TOP_RAD", "Look", "Painting", "load_look", "looks"]
 
@@ -44,13 +45,15 @@ def load_look(name: str) -> Look:
         DingocarError: its file does not define a `Look`.
     """
     look = looks.load(name)
-    if not isinstance(look, Look):
+    if not isinstance(look, Look) or not callable(look.draw) or not callable(look.paint):
         raise DingocarError(
-            f"look {name}: its file must define look = Look(draw=...), got {type(look).__name__}"
+            f"look {name}: its file must define look = Look(draw=a function), got {str(look)[:60]}"
         )
+    file = looks.files()[name]
 
     def draw(rng: np.random.Generator) -> Appearance:
-        appearance: object = look.draw(rng)
+        with calling(file):
+            appearance: object = look.draw(rng)
         if not isinstance(appearance, Appearance):
             raise DingocarError(
                 f"look {name}: draw() must return an Appearance, got {type(appearance).__name__}"
@@ -58,7 +61,8 @@ def load_look(name: str) -> Look:
         return appearance
 
     def checked_paint(chart: Chart, appearance: Appearance, rng: np.random.Generator) -> Painting:
-        painting: object = look.paint(chart, appearance, rng)
+        with calling(file):
+            painting: object = look.paint(chart, appearance, rng)
         if not isinstance(painting, Painting):
             raise DingocarError(f"look {name}: paint() must return a Painting, got {type(painting).__name__}")
         check_image(painting.ground, f"look {name}: ground")

@@ -7,6 +7,7 @@ a pilot that has seen many unreal worlds takes the real one for one more of them
 from __future__ import annotations
 
 import json
+import reprlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dingocar.errors import UnknownNameError, UsageError
+from dingocar.errors import UnknownNameError, UsageError, did_you_mean
 from dingocar.sim.appearance import APPEARANCE_BOUNDS, BACKDROPS, FLOORS, Appearance
 from dingocar.sim.look import Look
 from dingocar.sim.physics import PHYSICS_BOUNDS, Physics
@@ -321,14 +322,19 @@ def load_randomisation(name: str | Path) -> Randomisation:
     known = {"base", *(field.name for field in fields(Randomisation))}
     for key in values:
         if key not in known:
-            raise UnknownNameError(f"{file}: entry", key, known)
+            raise UsageError(
+                f"{file}: expected {', '.join(sorted(known))}, got {key!r}{did_you_mean(key, known)}"
+            )
     preset = str(values.get("base", "none"))
     if preset not in PRESETS:
-        raise UnknownNameError(f"{file}: base", preset[:60], PRESETS)
+        raise UsageError(
+            f"{file}: base must be one of {', '.join(PRESETS)}, got {preset[:60]!r}"
+            f"{did_you_mean(preset, PRESETS)}"
+        )
     base = PRESETS[preset]
+    ranges = {key: _range(f"{file}: ranges.{key}", span) for key, span in _table(file, values, "ranges")}
+    choices = {key: _texts(f"{file}: choices.{key}", span) for key, span in _table(file, values, "choices")}
     try:
-        ranges = {key: Range(**span) for key, span in values.get("ranges", {}).items()}
-        choices = {key: tuple(chosen) for key, chosen in values.get("choices", {}).items()}
         points = tuple(tuple(map(float, point)) for point in values.get("points", ()))
         width = float(values.get("width", base.width))
         redraw = bool(values.get("redraw", base.redraw))
@@ -336,8 +342,41 @@ def load_randomisation(name: str | Path) -> Randomisation:
         return Randomisation(str(name), ranges, choices, points, width, redraw)
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UsageError(
-            f"{file}: expected ranges of low, high and relative, lists of choices and points ({error})"
+            f"{file}: expected points of numbers, a width and redraw = true or false ({error})"
         ) from None
+
+
+def _table(file: Path, values: dict[str, Any], name: str) -> list[tuple[str, Any]]:
+    table = values.get(name, {})
+    if not isinstance(table, dict):
+        raise UsageError(f"{file}: {name} must be a table, got {reprlib.repr(table)}")
+    return list(table.items())
+
+
+def _range(where: str, span: Any) -> Range:
+    """A range of a file.
+
+    Raises:
+        UsageError: it is none.
+    """
+    known = {field.name for field in fields(Range)}
+    if not isinstance(span, dict) or not {"low", "high"} <= set(span) <= known:
+        raise UsageError(f"{where}: expected {{low = a number, high = a number}}, got {reprlib.repr(span)}")
+    ends = span["low"], span["high"]
+    if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends):
+        raise UsageError(f"{where}: low and high must be numbers, got {reprlib.repr(ends)}")
+    if not isinstance(span.get("relative", False), bool):
+        raise UsageError(f"{where}: relative must be true or false, got {reprlib.repr(span['relative'])}")
+    try:
+        return Range(float(ends[0]), float(ends[1]), span.get("relative", False))
+    except OverflowError:
+        raise UsageError(f"{where}: low and high must be numbers of this world") from None
+
+
+def _texts(where: str, values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise UsageError(f"{where}: expected a list of names, got {reprlib.repr(values)}")
+    return tuple(values)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ gym-duckietown's maps the first row of tiles is the uppermost one; its z axis po
 from __future__ import annotations
 
 import functools
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -117,7 +118,7 @@ class TileMap:
         """
         low, high = TILE_LIMITS_M
         if isinstance(tile_m, bool) or not isinstance(tile_m, int | float) or not low <= tile_m <= high:
-            raise TrackError(f"{where}: tile_size must be {low:g} to {high:g} metres, got {tile_m!r}")
+            raise TrackError(f"{where}: tile_size must be {low:g} to {high:g} metres, got {_short(tile_m)}")
         if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_SIDE:
             raise TrackError(f"{where}: tiles must be a list of 1 to {MAX_SIDE} rows, got {_short(rows)}")
         read: list[tuple[Tile, ...]] = []
@@ -277,5 +278,9 @@ def _key(passage: Passage) -> tuple[int, int, int, int]:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    """A value for a message; it is never printed whole, for a map's lists may hold each other many times."""
+    try:
+        text = reprlib.repr(value)
+    except ValueError:  # Python does not print integers of more than 4,300 digits
+        return "a number of thousands of digits"
     return text if len(text) <= 60 else text[:57] + "..."

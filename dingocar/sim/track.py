@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from dingocar.errors import TrackError
 from dingocar.registry import Registry
+from dingocar.usercode import calling
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -227,7 +228,9 @@ def load_track(name: str | Path) -> Track:
     if Path(name).suffix == ".npy":
         return read_deepracer(os.path.expanduser(name))
     kind, colon, argument = str(name).partition(":")
-    track = tracks.load(kind)(argument if colon else None)
+    build = tracks.load(kind)
+    with calling(tracks.files()[kind]):
+        track = build(argument if colon else None)
     if not isinstance(track, Track):
         raise TrackError(f"track {name}: build() must return a Track, got {type(track).__name__}")
     track.name = str(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -210,5 +211,33 @@ def test_the_commands(tub, few_blocks, tmp_path, capsys):
     assert found["verdicts"] == []
     with pytest.raises(UsageError, match="--out must end in"):
         _sim_sheet.run(["sim", "sheet", "--out", str(tmp_path / "sheet.gif")])
+    with pytest.raises(UsageError, match="no such folder"):
+        _sim_sheet.run(["sim", "sheet", "--out", str(tmp_path / "nowhere" / "sheet.png")])
     with pytest.raises(UsageError, match="--frames must be a whole number from 12"):
         _sim_gap.run(["sim", "gap", "--frames", "3"])
+
+
+@pytest.mark.parametrize(
+    ("looks", "told"),
+    [(["flat"], "--look flat alone"), (["flat", "flat"], "--look flat, given more than once,")],
+)
+def test_one_look_is_refused_before_anything_is_drawn(looks, told, monkeypatch):
+    monkeypatch.setattr("dingocar.evaluate.pictures.from_look", None)
+    argv = [word for look in looks for word in ("--look", look)]
+    with pytest.raises(UsageError, match=f"{told} has nothing .* give another --look or --tub"):
+        _sim_gap.run(["sim", "gap", *argv])
+
+
+def test_a_sheet_that_cannot_be_finished_leaves_the_old_one(tub, few_blocks, tmp_path, monkeypatch):
+    out = tmp_path / "sheet.png"
+    out.write_bytes(b"old")
+
+    def full(image, file, *more, **options):
+        Path(file).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("PIL.Image.Image.save", full)
+    with pytest.raises(UsageError, match=r"cannot be written \(No space left"):
+        _sim_sheet.run(["sim", "sheet", "--out", str(out), "--tub", str(tub), "--columns", "2"])
+    assert out.read_bytes() == b"old"
+    assert sorted(file.name for file in tmp_path.glob("*sheet*")) == ["sheet.png"]

@@ -10,7 +10,6 @@ from dingocar.evaluate.statistics import (
     holm,
     interquartile_mean,
     sign_flip_test,
-    stratified_bootstrap,
 )
 
 
@@ -56,14 +55,6 @@ def test_bootstrap_is_seeded_and_takes_any_statistic():
     assert 1.0 <= ends[0][0] < interquartile_mean(values) < ends[0][1] <= 8.0
 
 
-def test_strata_are_drawn_from_one_by_one():
-    # Much difference between worlds, none within: drawn apart, there is nothing to be unsure of.
-    strata = [[0.0, 0.0, 0.0], [9.0, 9.0, 9.0]]
-    assert stratified_bootstrap(strata, np.random.default_rng(0)) == (4.5, 4.5)
-    low, high = bootstrap_interval(np.ravel(strata), np.random.default_rng(0))
-    assert low < 3 and high > 6
-
-
 @pytest.mark.parametrize(
     "pairs, p",
     [([1, 1, 1], 0.25), ([1, 2, 3, 4, 5, 6], 2 / 64), ([1, -1], 1.0), ([0, 0], 1.0)],
@@ -85,10 +76,15 @@ def test_holm_steps_down_and_never_back():
     assert holm({}) == {}
 
 
-@pytest.mark.parametrize("call", [interquartile_mean, lambda v: sign_flip_test(v, np.random.default_rng(0))])
+@pytest.mark.parametrize(
+    "call",
+    [
+        interquartile_mean,
+        lambda v: sign_flip_test(v, np.random.default_rng(0)),
+        lambda v: bootstrap_interval(v, np.random.default_rng(0)),
+    ],
+)
 @pytest.mark.parametrize("values", [[], [float("nan")]])
 def test_statistics_of_nothing_are_refused(call, values):
     with pytest.raises(UsageError, match="at least one value"):
         call(values)
-    with pytest.raises(UsageError):
-        stratified_bootstrap([], np.random.default_rng(0))

@@ -128,10 +128,11 @@ def test_another_world_can_be_chosen_among_the_listed(show):
         {"type": "drive"},
         {"type": "drive", "steering": float("nan"), "throttle": 0},
         {"type": "drive", "steering": "1", "throttle": 0},
+        {"type": "drive", "steering": 10**400, "throttle": 0},
         {"type": "driver", "name": "pilot"},
         {"type": "driver", "name": ["you"]},
     ],
-    ids=str,
+    ids=lambda message: str(message)[:40],
 )
 def test_messages_are_checked(show, message):
     with pytest.raises(UsageError if message.get("type") != "driver" else UnknownNameError):
@@ -255,6 +256,68 @@ def test_a_closed_page_costs_nothing(client):
     steps = theatre.steps
     client.get("/plan.jpg")
     assert theatre.steps == steps
+
+
+def test_a_page_that_fails_leaves_nothing_running(show, monkeypatch, caplog):
+    from dingocar.evaluate.view.server import Theatre
+
+    def fail(message):
+        raise OverflowError("a mistake of ours")
+
+    monkeypatch.setattr(show, "do", fail)
+
+    async def page():
+        theatre = Theatre(show)
+        drive = {"type": "websocket.receive", "text": '{"type": "drive"}'}
+        events = iter([{"type": "websocket.connect"}, drive])
+
+        async def receive():
+            return next(events)
+
+        async def send(message):
+            pass
+
+        await theatre({}, receive, send)
+        assert theatre._task is None and not theatre._viewers
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(page())
+    assert "a mistake of ours" in caplog.text
+
+
+def test_pages_that_open_at_the_same_time_are_counted(show):
+    from dingocar.evaluate.view.server import MAX_VIEWERS, Theatre
+
+    async def open_many():
+        theatre, said = Theatre(show), []
+
+        async def page():
+            asked = iter(["websocket.connect"])
+
+            async def receive():
+                kind = next(asked, None)
+                if kind is None:
+                    await asyncio.Event().wait()
+                return {"type": kind}
+
+            async def send(message):
+                said.append(message.get("code", message["type"]))
+
+            await theatre({}, receive, send)
+
+        pages = [asyncio.create_task(page()) for _ in range(MAX_VIEWERS + 3)]
+        try:
+            async with asyncio.timeout(30):
+                while said.count(1013) < 3:
+                    assert len(theatre._viewers) <= MAX_VIEWERS
+                    await asyncio.sleep(0)
+        finally:
+            for task in pages:
+                task.cancel()
+            await asyncio.gather(*pages, return_exceptions=True)
+        assert theatre._task is None and not theatre._viewers
+
+    asyncio.run(open_many())
 
 
 def test_another_sites_page_gets_no_socket(client):

@@ -1,10 +1,12 @@
 """The adapter of gym-duckietown: what needs no gym-duckietown everywhere, the rest where it is installed."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 from importlib.util import find_spec
+from multiprocessing import Pipe
 
 import numpy as np
 import pytest
@@ -48,6 +50,26 @@ def test_numbers_in_arrays_become_numbers():
     found = shim._with_scalars(lambda: drawn)()
     assert type(found["camera_height"]) is float and found["camera_height"] == 1.5
     assert found["camera_noise"].shape == (3,) and found["trim"].shape == (1,)  # those are used as arrays
+
+
+class Exited:
+    returncode = 0
+
+    def wait(self, timeout_s):
+        return self.returncode
+
+
+def test_a_late_answer_is_not_taken_for_the_next_question():
+    gym = DuckietownGym.__new__(DuckietownGym)
+    gym._connection, theirs = Pipe()
+    gym._process = Exited()
+    with theirs:
+        with pytest.raises(HardwareError, match="has not answered"):
+            gym._ask("sine_to_lane", 0.3, timeout_s=0.0)
+        with contextlib.suppress(BrokenPipeError):
+            theirs.send(("ok", "late"))
+        with pytest.raises(HardwareError, match="has ended"):
+            gym._ask("reset", 1, timeout_s=0.0)
 
 
 @pytest.fixture(scope="module")

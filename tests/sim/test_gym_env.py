@@ -59,7 +59,7 @@ def test_what_the_docs_show_runs(number):
     text = (ROOT / "docs" / "gymnasium.md").read_text(encoding="utf-8").split("## Stable-Baselines3")[0]
     examples = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     assert len(examples) == 3
-    space = {"gymnasium": gymnasium}
+    space = {}
     exec(compile(examples[number], f"gymnasium.md, example {number}", "exec"), space)
     if number == 0:
         assert space["observation"].shape == (60, 80, 3)

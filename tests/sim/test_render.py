@@ -226,6 +226,39 @@ def test_a_broken_look_is_named(tmp_path):
         use_car_folder(None)
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("def draw(rng):\n    return 1 / 0\nlook = Look(draw)", r"mine\.py:3: ZeroDivisionError"),
+        ("look = Look(lambda rng: Appearance(ligt=3))", r"mine\.py:2: TypeError"),
+        ("def draw():\n    return Appearance()\nlook = Look(draw)", r"mine\.py:.*TypeError"),
+        ("look = Look(3)", "a function"),
+        ("look = Look(lambda rng: Appearance(), lambda *_: 1 / 0)", r"mine\.py:2: ZeroDivisionError"),
+    ],
+)
+def test_a_mistake_in_a_car_s_look_is_one_line(tmp_path, lines, told):
+    (tmp_path / "looks").mkdir()
+    (tmp_path / "looks/mine.py").write_text(f"from dingocar.sim import Appearance, Look\n{lines}\n")
+    use_car_folder(tmp_path)
+    try:
+        with pytest.raises(DingocarError, match=told) as caught:
+            World("oval", look="mine", camera=Camera.of_shape((24, 32))).render()
+    finally:
+        use_car_folder(None)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mistake_in_a_car_s_track_is_one_line(tmp_path):
+    (tmp_path / "tracks").mkdir()
+    (tmp_path / "tracks/mine.py").write_text("def build(argument):\n    return 1 / 0\n")
+    use_car_folder(tmp_path)
+    try:
+        with pytest.raises(DingocarError, match=r"mine\.py:2: ZeroDivisionError"):
+            load_track("mine")
+    finally:
+        use_car_folder(None)
+
+
 def test_a_shutter_blurs_along_the_motion_alone(chart):
     """A spot beside the way is drawn out by as much as the car drives while the shutter is open."""
     renderer = Renderer(Camera(), chart, spot(chart, 2.8, 1.2, 0.03))

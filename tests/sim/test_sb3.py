@@ -83,7 +83,7 @@ def test_ppo_unchanged_learns_to_drive():
 
 def test_the_batched_cars_are_sb3s_own():
     """To the bit what `make_vec_env` gives, with ends of episodes and their last observations."""
-    names = run_block(1, steps=256, names={"PPO": stable_baselines3.PPO}.items())
+    names = run_block(1, steps=256)
     settings = SETTINGS | {"max_episode_steps": 25, "throttle_range": (0.5, 1.0), "off_track_m": 0.0}
     ours = names["VecMonitor"](names["Batched"](4, **settings))
     theirs = make_vec_env(gym_env.ENV_ID, n_envs=4, env_kwargs=settings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -199,3 +201,45 @@ def test_objects_of_a_map_are_left_out(tmp_path):
     objects = {"duckie": {"kind": "duckie", "pos": [0.5, 0.5], "height": 0.06}}
     path = write(tmp_path / "map.yaml", SQUARE, objects=objects, start_tile=[0, 1])
     assert load_track(f"duckietown:{path}").length_m == pytest.approx(track_of(SQUARE, 0.585).length_m)
+
+
+def test_bombs_in_maps_are_refused_before_they_go_off(tmp_path):
+    path = tmp_path / "map.yaml"
+    # Each level holds the one before twice: 2 ** 17 texts, if somebody prints them.
+    levels = "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 18))
+    merged = "".join(f"a{n}: &a{n}\n  <<: [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 8))
+    square = "tiles: [[grass]]\ntile_size: "
+    for content, message in (
+        (f"a0: &a0 [x, x]\n{levels}tile_size: 1\ntiles: [[*a17]]", r"aliases \(\*a0\) are not read"),
+        (f"a0: &a0 {{x: 1}}\n{merged}{square}1", r"aliases \(\*a0\) are not read"),
+        (square + "0x" + "f" * 20_000, "longer than 1000 characters"),
+        (square + "1" + ":1" * 20_000, "longer than 1000 characters"),
+        (square + "1" + ":1" * 300 + ":1.5", "not a YAML file"),
+        (square + '!!int ""', "not a YAML file"),
+        (square + "!!bool x", "not a YAML file"),
+        (square + "!!timestamp x", "not a YAML file"),
+    ):
+        path.write_text(content)
+        with pytest.raises(TrackError, match=message) as caught:
+            load_track(f"duckietown:{path}")
+        assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+def test_what_is_no_map_is_never_printed_whole():
+    nested = ["x"]
+    for _ in range(16):
+        nested = [nested, nested]
+    for rows, tile_m in (
+        (("x",) * 10**6, 1),
+        ([[nested]], 1),
+        ([["x"]], 1 << 20_000),
+        ([["x"]], [1 << 20_000]),
+    ):
+        tracemalloc.start()
+        try:
+            with pytest.raises(TrackError) as caught:
+                TileMap.parse(rows, tile_m)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert len(str(caught.value)) < 150 and peak < 200_000

@@ -25,9 +25,9 @@ class Metric:
     percent: bool = False
 
     def text(self, value: float | None) -> str:
-        """The value for people."""
+        """The value for people; None: there is none."""
         if value is None:
-            return "–"
+            return "n/a"
         return f"{100 * value:.0f} %" if self.percent else f"{value:.3f}"
 
 
@@ -39,7 +39,7 @@ METRICS = {
         Metric("completion", "completion, put back", True, percent=True),
         Metric("mean_abs_cte_m", "mean |cte| (m)", False),
         Metric("p95_abs_cte_m", "95 % |cte| (m)", False),
-        Metric("off_tracks_per_lap", "off-tracks per lap", False),
+        Metric("off_tracks_per_lap", "off-tracks per lap driven", False),
         Metric("mean_speed_mps", "speed (m/s)", None),
         Metric("mean_abs_dsteering", "|d steering|", None),
         Metric("mae", "steering MAE", False),
@@ -49,7 +49,7 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure: of every seed, their mean, and its 95 % bootstrap interval."""
+    """A figure: of every seed that has it, their mean, and its 95 % bootstrap interval."""
 
     per_seed: dict[int | None, float]
     mean: float
@@ -75,9 +75,10 @@ class Contrast:
     """A row less the baseline, seed by seed, over the test worlds.
 
     Attributes:
-        mean, low, high: of the difference, with the bootstrap interval over seeds, stratified by world.
+        mean, low, high: of the difference, with the bootstrap interval over seeds: a seed is one
+            pilot, so what it did in all test worlds is drawn as one value, their mean.
         p, holm: two-sided, by flipping signs; and corrected for the number of rows.
-        seeds: which both have.
+        seeds: of which both have the figure in every test world.
         better: in how many of them the row is the better one.
     """
 
@@ -96,7 +97,8 @@ class TableRow:
 
     Attributes:
         labels: how many of the target's labels it has learned from; None: all of its labels.
-        overall: over the test worlds: mean, interquartile mean, and the stratified interval.
+        overall: over the test worlds: mean, interquartile mean over seeds and worlds, and the
+            bootstrap interval over seeds of their means over the worlds.
         versus: differences to the baseline.
         gap_closed: share of the gap between source and oracle that it closes; None: there is no gap.
     """

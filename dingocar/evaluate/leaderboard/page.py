@@ -26,11 +26,13 @@ _READING = (
     "Clean laps: laps without leaving the track, each driven by a car of its own from a start of its own; "
     "the Wilson interval takes them as independent of each other, which those of one pilot are not quite. "
     "Lap until first off-track: the share of the lap before the track was left. A car that leaves the "
-    "track is put back, so its completion counts what came after. Steering MAE: beside the expert, on a "
+    "track is put back, so its completion counts what came after. Off-tracks are counted for each lap "
+    "that was driven; n/a: hardly any was, or it was not measured. Steering MAE: beside the expert, on a "
     "recording of the same world. Small print: each seed; the interval under a figure is the bootstrap's "
     "over the seeds (95 %). Dots are seeds, bars their mean and its interval, the dotted line is the "
     "expert, the dashed one a pilot that always says the mean. Bold: the best of rows with the same "
-    "labels, frames and way of selection."
+    "labels, frames and way of selection; |cte| and off-tracks of a row that drives clearly less of its "
+    "laps than another are not bold."
 )
 
 
@@ -117,16 +119,15 @@ def _means(cells: WorldCells) -> list[Text]:
     found: list[Text] = []
     for name, metric in METRICS.items():
         if name != "clean":
-            text = metric.text(cells.cells[name].mean) if name in cells.cells else "–"
+            text = metric.text(cells.cells[name].mean if name in cells.cells else None)
             found.append((text, "best" if name in cells.best else ""))
     return found
 
 
 def _intervals(cells: WorldCells) -> list[Text]:
     found: list[Text] = [
-        (f"{metric.text(cell.low)} to {metric.text(cell.high)}", "seed")
-        for name, metric in METRICS.items()
-        if (cell := cells.cells.get(name)) is not None
+        ("" if cell is None else f"{metric.text(cell.low)} to {metric.text(cell.high)}", "seed")
+        for metric, cell in ((metric, cells.cells.get(name)) for name, metric in METRICS.items())
     ]
     return [found[0], ("", "seed"), *found[1:]]
 
@@ -134,7 +135,8 @@ def _intervals(cells: WorldCells) -> list[Text]:
 def _seed(row: TableRow, world: str, seed: int) -> list[Text]:
     cells = row.worlds[world].cells
     found: list[Text] = [
-        (metric.text(cells[name].per_seed[seed]), "seed") for name, metric in METRICS.items()
+        (metric.text(cells[name].per_seed.get(seed) if name in cells else None), "seed")
+        for name, metric in METRICS.items()
     ]
     return [found[0], ("", "seed"), *found[1:]]
 

@@ -11,6 +11,7 @@ from dingocar.errors import DingocarError, UsageError, did_you_mean
 from dingocar.evaluate.leaderboard.suite import LEAST_SEEDS, MethodSpec, PilotSpec, Suite
 from dingocar.sim.look import Look, load_look
 from dingocar.sim.randomisation import BOUNDS, Randomisation, load_randomisation
+from dingocar.sim.tiles import TileTrack
 from dingocar.sim.track import Track, load_track
 from dingocar.training import TrainingSettings
 from dingocar.zoo import Pilot, pilots
@@ -91,9 +92,20 @@ def training_settings(suite: Suite, method: MethodSpec, seed: int, candidate: in
     return TrainingSettings.from_strings(texts, base)
 
 
+def target_looks(suite: Suite) -> list[str]:
+    """The suite's target, and every look of a test world that is not the source row's.
+
+    Without a source row, the looks of the source worlds are the source's.
+    """
+    source = {method.recording.look for method in suite.methods if method.role == "source"}
+    source = source or {world.look for world in suite.worlds if world.role == "source"}
+    tested = [world.look for world in suite.worlds if world.role == "test"]
+    return list(dict.fromkeys([suite.target, *(look for look in tested if look not in source)]))
+
+
 def labels_used(suite: Suite, method: MethodSpec) -> int | None:
     """How many of the target's labels a method learns from; None: all of its labels are the target's."""
-    if method.recording.look == suite.target:
+    if method.recording.look in target_looks(suite):
         return None
     return 0 if method.labelled is None else method.labelled.frames
 
@@ -130,22 +142,22 @@ def _check_method(suite: Suite, method: MethodSpec) -> None:
     from dingocar.evaluate.leaderboard.methods import check_options
 
     where = f"methods.{method.name}"
+    targets = target_looks(suite)
+    expected = " or ".join(map(repr, targets))
     for candidate in range(len(method.candidates)) if method.candidates else (None,):
         training_settings(suite, method, 0, candidate)
     for name, recording in method.recordings.items():
         load_look(recording.look)
         load_randomisation(recording.randomisation)
-        if name != "recording" and recording.look != suite.target:
-            raise UsageError(
-                f"{where}.{name}.look: expected the target {suite.target!r}, got {recording.look!r}"
-            )
-    if method.role == "oracle" and method.recording.look != suite.target:
+        if name != "recording" and recording.look not in targets:
+            raise UsageError(f"{where}.{name}.look: expected the target {expected}, got {recording.look!r}")
+    if method.role == "oracle" and method.recording.look not in targets:
         raise UsageError(
-            f"{where}: an oracle learns from the target {suite.target!r}, not from {method.recording.look!r}"
+            f"{where}: an oracle learns from the target {expected}, not from {method.recording.look!r}"
         )
     if method.role == "source":
         alone = (method.recording.look, method.labelled, method.unlabelled, method.recording.randomisation)
-        if alone[0] == suite.target or alone[1:] != (None, None, "none") or method.kind != "supervised":
+        if alone[0] in targets or alone[1:] != (None, None, "none") or method.kind != "supervised":
             raise UsageError(
                 f"{where}: the source row learns from the source alone: kind supervised, no target "
                 "recording, no randomisation"
@@ -203,9 +215,13 @@ def _readers(suite: Suite) -> Iterator[tuple[str, tuple[str, ...]]]:
 def same_course(one: Track, other: Track) -> bool:
     """Whether two tracks have the same centre line: in either direction, begun and moved anywhere.
 
+    All lanes of one map of tiles are the same course: they see the same road.
+
     >>> same_course(load_track("random"), load_track("random:0"))
     True
     """
+    if isinstance(one, TileTrack) and isinstance(other, TileTrack) and one.tiles == other.tiles:
+        return True
     if abs(one.length_m - other.length_m) > _SAME_M:
         return False
     lines = [line - (line.min(axis=0) + line.max(axis=0)) / 2 for line in (one.centre, other.centre)]
@@ -231,23 +247,23 @@ def notes(suite: Suite) -> list[Note]:
     if tuned and len({len(method.candidates) for method in suite.methods}) > 1:
         found.append(Note(f"Only some methods chose among candidates: {', '.join(tuned)}.", True))
     for method in suite.methods:
-        note = _reach(suite, method)
-        if note is not None:
-            found.append(note)
+        found += [note for look in target_looks(suite) if (note := _reach(suite, method, look)) is not None]
+    if suite.target not in {world.look for world in suite.worlds if world.role == "test"}:
+        found.append(Note(f"No test world has the look of the target, {suite.target}.", True))
     return found
 
 
-def _reach(suite: Suite, method: MethodSpec) -> Note | None:
-    """Says how much of the target a method's randomisation can produce."""
+def _reach(suite: Suite, method: MethodSpec, target: str) -> Note | None:
+    """Says how much of a target look a method's randomisation can produce."""
     recording = method.recording
     randomisation = load_randomisation(recording.randomisation)
-    if not randomisation.varies or recording.look == suite.target:
+    if not randomisation.varies or recording.look in target_looks(suite):
         return None
-    covered, differ = coverage(randomisation, load_look(recording.look), load_look(suite.target))
+    covered, differ = coverage(randomisation, load_look(recording.look), load_look(target))
     if not differ:
         return None
     text = (
-        f"{method.name}: {len(covered)} of the {len(differ)} parameters in which {suite.target} differs from "
+        f"{method.name}: {len(covered)} of the {len(differ)} parameters in which {target} differs from "
         f"{recording.look} lie within the randomisation {recording.randomisation}"
     )
     if len(covered) == len(differ):

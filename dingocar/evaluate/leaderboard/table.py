@@ -9,15 +9,17 @@ import numpy as np
 
 from dingocar.errors import UsageError
 from dingocar.evaluate.leaderboard import rules
-from dingocar.evaluate.leaderboard.contrasts import SEED, close_gaps, compare, mark_best
+from dingocar.evaluate.leaderboard.contrasts import SEED, close_gaps, compare, mark_best, over_worlds
 from dingocar.evaluate.leaderboard.figures import METRICS, Cell, Table, TableRow, WorldCells
 from dingocar.evaluate.leaderboard.results import Results
 from dingocar.evaluate.leaderboard.rules import Note
 from dingocar.evaluate.leaderboard.suite import EXPERT, LEAST_SEEDS, MethodSpec, Row, Suite
-from dingocar.evaluate.statistics import interquartile_mean, stratified_bootstrap, wilson_interval
+from dingocar.evaluate.statistics import bootstrap_interval, interquartile_mean, wilson_interval
 
 #: A source row that is less than so many times worse than the oracle leaves nothing to close.
 LEAST_GAP = 5
+#: Who drives less, in all laps together, has no figure for each lap driven.
+LEAST_DRIVEN_LAPS = 0.1
 #: Rows that differ by less do not disagree: in the share of clean laps, in the steering error.
 _CLEARLY = (0.1, 0.01)
 
@@ -79,17 +81,18 @@ def _row(
     tested = [world.name for world in suite.worlds if world.role == "test"]
     overall = {}
     for name in METRICS:
-        strata = [list(worlds[w].cells[name].per_seed.values()) for w in tested if name in worlds[w].cells]
-        if strata:
-            low, high = stratified_bootstrap(strata, np.random.default_rng(SEED))
-            values = np.concatenate(strata)
-            iqm = interquartile_mean(values)
-            overall[name] = {"mean": float(values.mean()), "iqm": iqm, "low": low, "high": high}
+        means = over_worlds(worlds, tested, name)
+        if means:
+            low, high = bootstrap_interval(list(means.values()), np.random.default_rng(SEED))
+            iqm = interquartile_mean([worlds[w].cells[name].per_seed[seed] for w in tested for seed in means])
+            mean = float(np.mean(list(means.values())))
+            overall[name] = {"mean": mean, "iqm": iqm, "low": low, "high": high}
     some = next(iter(runs.values()))
     return TableRow(
         group=group,
         role=method.role,
-        labels=some["labels"],
+        # What is stored was counted for the target of then, which is no part of a row's key.
+        labels=rules.labels_used(suite, method),
         frames=some["frames"],
         training_s=float(np.mean([run["training_s"] for run in runs.values()])),
         selection=method.selection,
@@ -108,7 +111,7 @@ def _cells(world: str, runs: Mapping[Any, Mapping[str, Any]]) -> WorldCells:
         per_seed = {seed: value for seed, f in facts.items() if (value := _figure(f, name)) is not None}
         if per_seed:
             values = list(per_seed.values())
-            low, high = stratified_bootstrap([values], np.random.default_rng(SEED))
+            low, high = bootstrap_interval(values, np.random.default_rng(SEED))
             cells[name] = Cell(per_seed, float(np.mean(values)), low, high)
     clean, laps = (sum(f[name] for f in facts.values()) for name in ("clean_laps", "laps"))
     quantiles = np.mean([f["cte_quantiles_m"] for f in facts.values()], axis=0)
@@ -120,6 +123,10 @@ def _figure(facts: Mapping[str, Any], name: str) -> float | None:
         return float(facts["clean_laps"] / facts["laps"])
     if name == "mae":
         return float(facts["offline"]["mae"]) if "offline" in facts else None
+    if name == "off_tracks_per_lap":
+        # Stored for the laps that were begun; a car that stands still leaves no track.
+        driven = facts["completion"] * facts["laps"]
+        return float(facts[name] * facts["laps"] / driven) if driven >= LEAST_DRIVEN_LAPS else None
     return float(facts[name])
 
 

@@ -29,6 +29,7 @@ def text_of(table: Table) -> str:
     for world, role in table.worlds.items():
         parts += ["", f"{world} ({role})", *_world(table, world)]
     parts += ["", "* the best of rows with the same labels, frames and way of selection"]
+    parts += ["n/a: hardly driven, or not measured; |cte| and off/lap of who drives clearly less get no *"]
     for heading, rows in (
         (f"against {table.baseline}, in pairs of the same seed, over the test worlds", versus_rows(table)),
         ("share of the gap between source and oracle that is closed, over the test worlds", gap_rows(table)),
@@ -53,14 +54,17 @@ def _world(table: Table, world: str) -> list[str]:
 
 def _figures(cells: WorldCells) -> list[str]:
     return [
-        (metric.text(cells.cells[name].mean) if name in cells.cells else "–") + "*" * (name in cells.best)
+        metric.text(cells.cells[name].mean if name in cells.cells else None) + "*" * (name in cells.best)
         for name, metric in METRICS.items()
     ]
 
 
 def _seed(row: TableRow, world: str, seed: int) -> list[str]:
     cells = row.worlds[world].cells
-    values = [metric.text(cells[name].per_seed[seed]) for name, metric in METRICS.items()]
+    values = [
+        metric.text(cells[name].per_seed.get(seed) if name in cells else None)
+        for name, metric in METRICS.items()
+    ]
     return [f"  seed {seed}", "", "", "", "", *values]
 
 

@@ -68,6 +68,7 @@ class Theatre:
         self._task: asyncio.Task[None] | None = None
         self._paused, self._speed = False, 1.0
         self._wake, self._wished = asyncio.Event(), 0
+        self._order = asyncio.Lock()
         self._version = show.version
         self.steps = 0
 
@@ -81,23 +82,32 @@ class Theatre:
             await send({"type": "websocket.close", "code": 1013, "reason": reason})
             return
         viewer = Viewer()
-        viewer.say(await asyncio.to_thread(self._world))
-        viewer.look(await asyncio.to_thread(self._frame))
-        self._viewers.add(viewer)
-        sender = asyncio.create_task(self._send_all(viewer, send))
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
-        listener = asyncio.create_task(self._listen(viewer, receive))
+        self._viewers.add(viewer)  # before the first wait: those who open at the same time are counted
+        tasks: list[asyncio.Task[None]] = []
         try:
-            await asyncio.wait({sender, listener}, return_when=asyncio.FIRST_COMPLETED)
+            viewer.say(await asyncio.to_thread(self._world))
+            viewer.look(await asyncio.to_thread(self._frame))
+            tasks.append(asyncio.create_task(self._send_all(viewer, send)))
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._run())
+            tasks.append(asyncio.create_task(self._listen(viewer, receive)))
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._viewers.discard(viewer)
-            for task in (sender, listener):
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, OSError, TimeoutError):
-                    await task
-            if not self._viewers and self._task is not None:
-                self._task.cancel()
+            await self._end(tasks)
+
+    async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Ends a page's tasks, and the show where it was the last page."""
+        if not self._viewers and self._task is not None:
+            tasks, self._task = [self._task, *tasks], None
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for task in tasks:
+            error = None if task.cancelled() else task.exception()
+            if error is not None and not isinstance(error, OSError):  # those: the page has gone
+                logger.error("view: a page was given up", exc_info=error)
 
     async def _run(self) -> None:
         """Drives in real time; ends when the last page has gone."""
@@ -112,7 +122,7 @@ class Theatre:
                 self._wished -= 1
                 due_s = loop.time() - self._show.dt_s / self._speed  # a step that is wished for does not wait
             try:
-                self._tell(await asyncio.to_thread(self._next))
+                await self._tell(self._next)
             except DingocarError as error:  # a pilot that does not fit, say: it must not drive on
                 self._paused = True
                 for viewer in self._viewers:
@@ -125,9 +135,12 @@ class Theatre:
         self.steps += 1
         return self._frame()
 
-    def _tell(self, frame: bytes) -> None:
-        for viewer in self._viewers:
-            viewer.look(frame)
+    async def _tell(self, make: Callable[[], bytes]) -> None:
+        """Makes a frame and shows it to all; one after the other, so that none overtakes a newer one."""
+        async with self._order:
+            frame = await asyncio.to_thread(make)
+            for viewer in self._viewers:
+                viewer.look(frame)
 
     def _frame(self) -> bytes:
         """The figures' length (4 bytes, big-endian), the figures as JSON, the camera's picture as JPEG."""
@@ -185,7 +198,7 @@ class Theatre:
             for viewer in self._viewers:
                 viewer.say(world)
         if kind != "drive":
-            self._tell(await asyncio.to_thread(self._frame))
+            await self._tell(self._frame)
 
 
 def make_app(theatre: Theatre, show: Show) -> App:

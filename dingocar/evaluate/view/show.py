@@ -314,9 +314,13 @@ def _thinned(line: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _number(message: Mapping[str, Any], name: str) -> float:
     value = message.get(name)
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        found = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:  # an integer that is too large for a float
+        found = math.nan
+    if not math.isfinite(found):
         raise UsageError(f"view: {name} must be a number from -1 to 1, got {str(value)[:40]!r}")
-    return min(1.0, max(-1.0, float(value)))
+    return min(1.0, max(-1.0, found))
 
 
 def _loads(name: str) -> bool:

@@ -12,6 +12,8 @@ from dingocar.sim.tiles import TileMap, TileTrack
 MAPS = Path(__file__).resolve().parents[1] / "maps"
 #: Largest map file that is read: maps come from other people.
 MAX_FILE_BYTES = 256 << 10
+#: Longest text or number in a map.
+MAX_SCALAR_CHARS = 1000
 
 
 def build(argument: str | None) -> TileTrack:
@@ -81,8 +83,21 @@ def read_map(path: Path) -> TileMap:
     if len(content) > MAX_FILE_BYTES:
         raise TrackError(f"{path}: larger than {MAX_FILE_BYTES} bytes, no map of tiles; not read")
     try:
+        for event in yaml.parse(content, yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):  # a few of them in each other are gigabytes
+                raise TrackError(f"{path}: aliases (*{event.anchor[:40]}) are not read; write the value out")
+            if isinstance(event, yaml.ScalarEvent) and len(event.value) > MAX_SCALAR_CHARS:
+                raise TrackError(f"{path}: a value is longer than {MAX_SCALAR_CHARS} characters; no map")
         data = yaml.safe_load(content)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    # The last three are what PyYAML lets through of its own for a wrong `!!int ""` or `!!timestamp x`.
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+        ArithmeticError,
+        LookupError,
+        AttributeError,
+    ) as error:
         reason = " ".join(str(error).split())[:200]
         raise TrackError(f"{path}: not a YAML file ({reason})") from None
     if not isinstance(data, dict) or "tiles" not in data or "tile_size" not in data:

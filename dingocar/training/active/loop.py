@@ -117,7 +117,7 @@ def explore(
     settings: SvpgSettings | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Trace:
-    """Searches the cube until the frames are used up; at least one round is driven.
+    """Searches the cube until another round might need more frames than are left.
 
     Args:
         environment: where points are tried.
@@ -131,13 +131,12 @@ def explore(
 
     Raises:
         UnknownNameError: there is no such search or reward.
-        UsageError: `frames` is not positive.
+        UsageError: `frames` does not suffice for the reference episodes and one round.
     """
     if reward not in REWARDS:
         raise UnknownNameError("reward", reward, REWARDS)
-    if frames < 1:
-        raise UsageError(f"active randomisation: frames must be at least 1, got {frames}")
     settings = settings or SvpgSettings()
+    _check_frames(frames, settings, environment.most_frames)
     chooser = make_search(search, environment.d, rng, settings)
     judge = _Judge(reward, environment, rng)
     used, rounds, rewards = judge.reference.frames, [], []
@@ -219,7 +218,7 @@ def active_randomisation(
         randomisation: whose ranges are searched.
         track: one or several, by name or not.
         look: what the randomisation varies.
-        frames: how many the search may drive.
+        frames: how many the search may drive, reference episodes included.
         rng: None: seeded with 0.
         picture: (height, width) of the driver's pictures.
         search, reward, settings, on_progress: see `explore`.
@@ -228,7 +227,7 @@ def active_randomisation(
 
     Raises:
         UnknownNameError: an unknown track, look, search or reward.
-        UsageError: a value out of its range, or a randomisation without ranges.
+        UsageError: a value out of its range, too few frames, or a randomisation without ranges.
     """
     rng = rng or np.random.default_rng(0)
     tracks = [track] if isinstance(track, Track | str) else list(track)
@@ -236,6 +235,17 @@ def active_randomisation(
     trace = explore(environment, frames, rng, search, reward, settings, on_progress)
     sampler = sampler_of(trace, randomisation, keep, width)
     return ActiveResult(sampler, randomisation.names, trace, search, reward, keep)
+
+
+def _check_frames(frames: int, settings: SvpgSettings, most: int) -> None:
+    """Refuses what does not suffice for the reference episodes and one round."""
+    episodes = settings.particles * settings.rollout_length
+    least = (REFERENCE_EPISODES + episodes) * most
+    if frames < least:
+        raise UsageError(
+            f"active randomisation: frames must be at least {least} ({REFERENCE_EPISODES} reference episodes "
+            f"and a round of {episodes}, each of at most {most} frames), got {frames}"
+        )
 
 
 class _Judge:

@@ -152,11 +152,22 @@ def _draw_panel(axes: Axes, result: ActiveResult, axis: int) -> None:
 def _draw_rounds(axes: Axes, result: ActiveResult) -> None:
     figures = result.to_json()
     rounds = np.arange(1, len(figures["reward_by_round"]) + 1)
-    axes.plot(rounds, figures["failed_by_round"], color=LEARNED_COLOUR, label="share of episodes failed")
+    marker = "o" if len(rounds) == 1 else ""  # a line of one point cannot be seen
+    axes.plot(
+        *(rounds, figures["failed_by_round"]),
+        marker=marker,
+        color=LEARNED_COLOUR,
+        label="share of episodes failed",
+    )
     axes.axhline(figures["failed_reference"], color=EVEN_COLOUR, linestyle=":", label="failed at home")
     axes.set(xlabel="round", ylabel="failed", ylim=(0, 1))
     other = axes.twinx()
-    other.plot(rounds, figures["reward_by_round"], color="#2a6f9d", label=f"reward: {result.reward}")
+    other.plot(
+        *(rounds, figures["reward_by_round"]),
+        marker=marker,
+        color="#2a6f9d",
+        label=f"reward: {result.reward}",
+    )
     other.set_ylabel("reward")
     handles = [*axes.get_lines(), *other.get_lines()]
     axes.legend(handles, [str(line.get_label()) for line in handles], fontsize=8)

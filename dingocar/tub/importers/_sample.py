@@ -17,6 +17,8 @@ from dingocar.images import Uint8Array, open_picture, read_picture
 MAX_TOLD = 20
 #: Most records of one tub.
 MAX_RECORDS = 5_000_000
+#: Longest text that is looked at as a number.
+MAX_NUMBER_CHARS = 1000
 
 _ORIENTATION = 0x0112  # the EXIF tag that says how a camera was held
 
@@ -161,7 +163,12 @@ def number(text: object) -> float:
     Raises:
         ValueError: it is none.
     """
-    value = float(text)  # type: ignore[arg-type]
+    if isinstance(text, str | bytes | bytearray) and len(text) > MAX_NUMBER_CHARS:
+        raise ValueError(f"{text[:40]!r}... is no number")
+    try:
+        value = float(text)  # type: ignore[arg-type]
+    except OverflowError:
+        raise ValueError("an integer of more than 300 digits is no number that fits") from None
     if not math.isfinite(value):
         raise ValueError(f"{text!r} is no finite number")
     return value

@@ -18,8 +18,9 @@ import numpy as np
 
 from dingocar.errors import TubError
 from dingocar.images import MAX_PIXELS, Uint8Array
+from dingocar.tub.importers._pickle_recipes import Array, PickleError
 from dingocar.tub.importers._sample import Importer, Problems, Sample, Settings, fitted, number
-from dingocar.tub.importers.safe_pickle import Array, CutOffError, PickleError, read_pickles
+from dingocar.tub.importers.safe_pickle import CutOffError, read_pickles
 
 #: First bytes of a pickle: protocols 2 to 5, and a list as protocols 0 and 1 write it.
 _BEGINS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"(lp", b"]q", b"(dp", b"}q")

@@ -8,6 +8,7 @@ domain adaptation, not for learning to steer.
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import re
@@ -22,7 +23,7 @@ from dingocar.tub.importers._table import open_table
 
 PICTURES = (".jpg", ".jpeg", ".png")
 TABLES = (".csv", ".jsonl", ".json")
-#: Most pictures in a folder, and how deep its folders are looked into.
+#: Most pictures in a folder and all below it, and how deep its folders are looked into.
 MAX_PICTURES = 1_000_000
 MAX_DEPTH = 4
 MAX_JSON_BYTES = 1 << 26
@@ -202,20 +203,32 @@ def _table(folder: Path) -> Path | None:
     return found[0] if found else None
 
 
-def _pictures(folder: Path, depth: int = 0) -> Iterator[Path]:
-    """All pictures in a folder and its subfolders; links and hidden things are left out."""
-    count = 0
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.is_symlink() or entry.name.startswith("."):
-                continue
-            if entry.is_dir() and depth < MAX_DEPTH:
-                yield from _pictures(Path(entry.path), depth + 1)
-            elif entry.is_file() and entry.name.lower().endswith(PICTURES):
-                count += 1
-                if count > MAX_PICTURES:
-                    raise TubError(f"{folder}: more than {MAX_PICTURES} pictures; import them in parts")
-                yield Path(entry.path)
+def _pictures(folder: Path) -> Iterator[Path]:
+    """All pictures in a folder and its subfolders; links and hidden things are left out.
+
+    Raises:
+        TubError: there are more than `MAX_PICTURES` of them, counting subfolders too.
+    """
+    count = itertools.count(1)
+
+    def walk(place: Path, depth: int) -> Iterator[Path]:
+        found: list[tuple[str, bool]] = []
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if entry.is_symlink() or entry.name.startswith("."):
+                    continue
+                deeper = depth < MAX_DEPTH and entry.is_dir()
+                if deeper or (entry.name.lower().endswith(PICTURES) and entry.is_file()):
+                    if next(count) > MAX_PICTURES:
+                        raise TubError(f"{folder}: more than {MAX_PICTURES} pictures; import them in parts")
+                    found.append((entry.name, deeper))
+        for name, deeper in sorted(found):
+            if deeper:
+                yield from walk(place / name, depth + 1)
+            else:
+                yield place / name
+
+    yield from walk(folder, 0)
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:

@@ -16,6 +16,7 @@ from pathlib import Path, PureWindowsPath
 from dingocar.errors import ImageError, TubError
 from dingocar.tub.importers._sample import Importer, Problems, Sample, Settings, load_picture, number
 from dingocar.tub.importers._table import open_table
+from dingocar.tub.importers.folder import inside
 
 TABLE = "driving_log.csv"
 _FIELDS = ("center", "left", "right", "steering", "throttle", "brake", "speed")
@@ -49,6 +50,9 @@ def read(
         for line, row in _rows(table, problems if not number_of else Problems(), report):
             try:
                 values = {name: number(row[name]) for name in _FIELDS[3:]}
+                for name in ("steering", "throttle", "brake"):
+                    if not -1 <= values[name] <= 1:
+                        raise ValueError(f"{name} {row[name][:20]}; expected -1 to 1")
                 path, time_s = _find(table.parent, row[camera])
                 picture = load_picture(path, settings.shape)
             except (ValueError, ImageError) as error:
@@ -100,12 +104,12 @@ def _find(folder: Path, told: str) -> tuple[Path, float | None]:
     """The picture's file, and when it was taken.
 
     Raises:
-        ImageError: it does not lie beside the table.
+        ImageError: it does not lie beside the table, or a link leads it out of there.
     """
     name = PureWindowsPath(told).name  # knows both kinds of slashes
-    for place in (folder / "IMG" / name, folder / name):
-        if name and place.is_file():
-            return place, _time_of(name)
+    for place in (f"IMG/{name}", name):
+        if name and (folder / place).is_file():
+            return inside(folder, place), _time_of(name)
     raise ImageError(f"no picture {name[:80]!r} in {folder / 'IMG'}")
 
 

@@ -13,6 +13,7 @@ from dingocar.evaluate.leaderboard.rules import (
     labels_used,
     notes,
     same_course,
+    target_looks,
     training_settings,
 )
 from dingocar.evaluate.leaderboard.suite import suite_from
@@ -120,6 +121,14 @@ def test_a_test_track_is_found_under_another_name(tmp_path):
     assert not any(same_course(one, other) for i, one in enumerate(others) for other in others[:i])
 
 
+def test_all_lanes_of_a_map_of_tiles_are_one_course():
+    lane, other = (load_track(name) for name in ("duckietown:loop", "duckietown:loop,cw"))
+    assert same_course(lane, other) and same_course(other, lane)
+    assert not same_course(lane, load_track("circuit"))
+    with pytest.raises(UsageError, match="track 'duckietown:loop,cw' is the test track 'duckietown:loop'"):
+        make_suite(worlds__away__tracks=["duckietown:loop"], recording__tracks=["duckietown:loop,cw"])
+
+
 def test_notes_say_what_is_missing():
     assert [note.text for note in notes(make_suite()) if note.grave] == []
     few = notes(make_suite(seeds=[0, 1]))
@@ -158,6 +167,34 @@ def _everything():
 def test_labels_of_the_target_are_counted():
     suite = make_suite(methods__mild__labelled={"look": "photo", "frames": 20})
     assert [labels_used(suite, method) for method in suite.methods] == [0, 20, None]
+
+
+def test_the_look_of_a_test_world_is_a_target_look():
+    suite = make_suite(
+        target="duckietown",
+        methods__mild__recording={"look": "photo"},
+        methods__oracle__recording={"look": "duckietown"},
+    )
+    assert target_looks(suite) == ["duckietown", "photo"]
+    assert [labels_used(suite, method) for method in suite.methods] == [0, None, None]
+    assert any(
+        note.grave and "No test world has the look of the target" in note.text for note in notes(suite)
+    )
+    alone = make_suite(target="flat", methods={"mild": {"recording": {"look": "photo"}}}, baseline="")
+    assert labels_used(alone, alone.methods[0]) is None
+    few = make_suite(target="duckietown", methods__mild__labelled={"look": "photo", "frames": 20})
+    assert labels_used(few, few.methods[1]) == 20
+    with pytest.raises(UsageError, match="expected the target 'duckietown' or 'photo', got 'flat'"):
+        make_suite(target="duckietown", methods__mild__labelled={"look": "flat"})
+
+
+def test_a_test_world_may_have_the_look_of_the_source():
+    shifted = {"role": "test", "tracks": ["circuit"], "randomisation": "mild"}
+    suite = make_suite(worlds__shifted=shifted)
+    assert target_looks(suite) == ["photo"]
+    assert [labels_used(suite, method) for method in suite.methods] == [0, 0, None]
+    alone = make_suite(worlds__shifted=shifted, methods={"mild": {}}, baseline="")
+    assert target_looks(alone) == ["photo"]  # the source is then what the source worlds look like
 
 
 def test_training_settings_of_suite_method_and_candidate():

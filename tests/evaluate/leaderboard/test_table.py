@@ -2,15 +2,17 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from dingocar.errors import UsageError
 from dingocar.evaluate import wilson_interval
-from dingocar.evaluate.leaderboard.contrasts import gap_rows, versus_rows
+from dingocar.evaluate.leaderboard.contrasts import SEED, gap_rows, versus_rows
 from dingocar.evaluate.leaderboard.page import write_leaderboard
 from dingocar.evaluate.leaderboard.results import Results
 from dingocar.evaluate.leaderboard.table import make_table
 from dingocar.evaluate.leaderboard.text import text_of
+from dingocar.evaluate.statistics import bootstrap_interval
 from tests.evaluate.leaderboard.making import facts, fill, make_suite
 
 #: Row to (clean laps of 4, steering MAE).
@@ -62,6 +64,94 @@ def test_only_seeds_that_both_have_are_paired(tmp_path):
     assert row_of(table, "linear/mild").versus["mae"].seeds == [0, 2]
     assert any(note.grave and "1 of 10 rows are missing" in note.text for note in table.notes)
     assert {line["better in"] for line in versus_rows(table)} <= {"2 of 2 seeds", "1 of 2 seeds"}
+
+
+def test_a_seed_is_one_pilot_in_all_worlds(tmp_path):
+    """Worlds that go up and down together tell no more of the seeds than one of them."""
+    more = {
+        f"away{n}": {"role": "test", "tracks": ["circuit"], "look": "photo", "laps": 4} for n in (2, 3, 4)
+    }
+    suite = make_suite(**{f"worlds__{name}": world for name, world in more.items()})
+    figures = FIGURES | {f"linear/mild/{seed}": (1 + seed, 0.1 + 0.1 * seed) for seed in (0, 1, 2)}
+    row = row_of(table_of(tmp_path, suite, figures), "linear/mild")
+    cell, overall = row.worlds["away"].cells["mae"], row.overall["mae"]
+    assert (overall["low"], overall["high"]) == pytest.approx((cell.low, cell.high))
+    assert overall["mean"] == pytest.approx(0.2)
+    contrast = row.versus["mae"]
+    apart = [0.1 + 0.1 * seed - (0.40 + seed / 100) for seed in (0, 1, 2)]
+    low, high = bootstrap_interval(apart, np.random.default_rng(SEED))
+    assert (contrast.low, contrast.high) == pytest.approx((low, high))
+    assert contrast.low == pytest.approx(min(apart)) and contrast.high == pytest.approx(max(apart))
+
+
+def driven_less(folder, worst, **figures):
+    """A table in which the cars of `linear/mild` drive less, and so are seldom off the track."""
+    suite = make_suite()
+    fill(folder, suite, FIGURES)
+    with Results(folder, write=True) as results:
+        for seed, completion in enumerate(worst):
+            row = facts(suite, suite.row(f"linear/mild/{seed}"), 0, 0.2)
+            for world in row["worlds"].values():
+                world |= {"completion": completion, **figures}
+            results.add(row)
+    return suite, make_table(suite, Results(folder))
+
+
+def test_who_stands_still_is_not_the_best(tmp_path):
+    suite, table = driven_less(tmp_path, (0.0, 0.0, 0.02), off_tracks_per_lap=0.0, mean_abs_cte_m=0.001)
+    mild, none = (row_of(table, f"linear/{name}") for name in ("mild", "none"))
+    assert "off_tracks_per_lap" not in mild.worlds["away"].cells
+    assert "off_tracks_per_lap" not in mild.overall and "off_tracks_per_lap" not in mild.versus
+    assert not {"off_tracks_per_lap", "mean_abs_cte_m"} & set(mild.worlds["away"].best)
+    assert "mae" in mild.worlds["away"].best and "completion" in none.worlds["away"].best
+    line = next(line for line in text_of(table).splitlines() if line.startswith("linear/mild"))
+    assert "n/a" in line and "*" not in line[line.index("n/a") :].split()[0]
+    write_leaderboard(tmp_path / "page.html", suite, table, tmp_path)
+    assert '<td class="">n/a</td>' in (tmp_path / "page.html").read_text()
+    json.dumps(table.to_json(), allow_nan=False)
+
+
+def test_off_tracks_are_counted_for_the_way_driven(tmp_path):
+    suite, table = driven_less(tmp_path, (0.5, 0.25, 0.0), off_tracks_per_lap=1.0, p95_abs_cte_m=0.01)
+    mild = row_of(table, "linear/mild")
+    assert mild.worlds["away"].cells["off_tracks_per_lap"].per_seed == {0: 2.0, 1: 4.0}
+    assert mild.versus["off_tracks_per_lap"].seeds == [0, 1]
+    # The two seeds that have it are better than the baseline's 4 on average, and yet not the best row.
+    assert not {"off_tracks_per_lap", "p95_abs_cte_m"} & set(mild.worlds["away"].best)
+    write_leaderboard(tmp_path / "page.html", suite, table, tmp_path)
+    assert '<td class="seed">n/a</td>' in (tmp_path / "page.html").read_text()
+    assert "n/a" in text_of(table)
+
+
+def test_who_has_a_figure_of_some_seeds_only_is_not_the_best(tmp_path):
+    suite, _ = driven_less(tmp_path, (0.5, 0.25, 0.0), off_tracks_per_lap=0.0)
+    with Results(tmp_path, write=True) as results:
+        for row in suite.rows("linear/none"):  # no better in completion, so that this is not what decides
+            made = facts(suite, row, 0, 0.4)
+            made["worlds"]["away"]["completion"] = 0.25
+            results.add(made)
+    table = make_table(suite, Results(tmp_path))
+    assert "completion" not in row_of(table, "linear/mild").worlds["away"].best  # equal
+    assert not any("off_tracks_per_lap" in row.worlds["away"].best for row in table.rows)
+
+
+def test_who_drives_clearly_less_is_not_the_best_in_what_is_easy_then(tmp_path):
+    easy = {"off_tracks_per_lap": 0.0, "mean_abs_cte_m": 0.001}
+    for completion, fine in ((0.8, False), (0.95, True)):
+        _, table = driven_less(tmp_path / str(fine), (completion,) * 3, **easy)
+        assert easy.keys() & set(row_of(table, "linear/mild").worlds["away"].best) == (
+            set(easy) if fine else set()
+        )
+
+
+def test_labels_are_counted_for_the_target_of_now(tmp_path):
+    suite = make_suite()
+    fill(tmp_path, suite, FIGURES)
+    with Results(tmp_path, write=True) as results:
+        for row in suite.rows("linear/oracle"):
+            results.add(facts(suite, row, 4, 0.02, labels=0))
+    table = make_table(suite, Results(tmp_path))
+    assert [row.label_text for row in table.rows] == ["0", "0", "all"]
 
 
 def test_the_gap_between_source_and_oracle(tmp_path):
