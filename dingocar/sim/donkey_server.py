@@ -98,7 +98,7 @@ class DonkeyServer:
     ) -> None:
         self.settings, self.host, self.max_clients = settings, host, max_clients
         self.figures = Figures()
-        self._links: set[asyncio.Task[None]] = set()
+        self._links: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.pool = ThreadPoolExecutor(max(2, min(8, os.cpu_count() or 2)), "donkey world")
         self.painting = asyncio.Lock()
         self._running: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
@@ -161,25 +161,31 @@ class DonkeyServer:
 
     async def _serve(self) -> None:
         stopping = asyncio.Event()
-        server = await asyncio.start_server(self._welcome, sock=self._socket, limit=1 << 16)
+        server = await asyncio.start_server(self._accept, sock=self._socket, limit=1 << 16)
         async with server:
             self._running = asyncio.get_running_loop(), stopping
             self._begun.set()
             await stopping.wait()
-            server.close()
-            for _ in range(
-                5
-            ):  # those that were accepted just now begin, so that they too are told and closed
+            # Who is being accepted just now is let in first: asyncio's server must not close in between.
+            asyncio.get_running_loop().remove_reader(self._socket)
+            for _ in range(5):
                 await asyncio.sleep(0)
+            server.close()
             for link in self._links:
                 link.cancel()
             if self._links:
                 await asyncio.wait(self._links, timeout=2.0)
+            for line in self._links.values():  # of those that had no time to begin
+                line.transport.abort()
+            await asyncio.sleep(0)  # the transports close their sockets in the loop's next turn
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Notes the line at once: a task that is cancelled before it begins would leave it open."""
+        self._links[asyncio.get_running_loop().create_task(self._welcome(reader, writer))] = writer
 
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._links.add(task)
         self.figures.clients += 1
         link = _Link(self, reader, writer)
         try:
@@ -200,7 +206,7 @@ class DonkeyServer:
             await link.farewell("the simulator has failed; its log says why")
         finally:
             await link.close()
-            self._links.discard(task)
+            self._links.pop(task, None)
             logger.info("%s has left", link.name)
 
 
