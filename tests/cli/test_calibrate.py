@@ -382,7 +382,8 @@ def test_a_terminal_that_goes_away(chip, session):
     os.close(it.master)
     it.slave = None
     it.master = os.open(os.devnull, os.O_RDWR)
-    assert it.process.wait(20) in (1, 129)
+    # 120: Python had something left to say when it ended, and nowhere to.
+    assert it.process.wait(20) in (1, 120, 129)
     assert chip.pulse(0) == 370
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import threading
 from types import SimpleNamespace
 
 from evdev import AbsInfo, ecodes
@@ -60,6 +61,7 @@ class FakePad(EventIO):
         flat=0,
     ):
         vendor, product = (int(each, 16) for each in ident.split(":"))
+        self._closing = threading.Lock()
         self.path, self.name = path, name
         self.info = SimpleNamespace(bustype=3, vendor=vendor, product=product, version=1)
         self.ranges = {ecodes.ecodes[axis]: (low, high) for axis, (low, high, _) in axes.items()}
@@ -93,10 +95,11 @@ class FakePad(EventIO):
         return sorted(self.down)
 
     def close(self):
-        for fd in (self.fd, self._kernel):
+        with self._closing:  # the reading thread may close it while the test does
+            open_fds, self.fd, self._kernel = (self.fd, self._kernel), -1, -1
+        for fd in open_fds:
             if fd >= 0:
                 os.close(fd)
-        self.fd = self._kernel = -1
 
     # What a hand does.
 
