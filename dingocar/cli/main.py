@@ -77,8 +77,7 @@ def main(argv: list[str] | None = None, car: Path | None = None) -> int:
     except KeyboardInterrupt:
         code, told = 130, "interrupted"
     except BrokenPipeError:
-        # The reader of our output (head, less) has gone: nothing is left to say to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _let_output_go()  # its reader (head, less) has gone
         return 0
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:
@@ -90,8 +89,17 @@ def main(argv: list[str] | None = None, car: Path | None = None) -> int:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         code, told = 2, f"{place}{error.strerror or error}"
-    print(f"dingocar: {told}", file=sys.stderr)
+    try:
+        print(f"dingocar: {told}", file=sys.stderr)
+    except OSError:  # the terminal has gone
+        _let_output_go()
+        return 1
     return code
+
+
+def _let_output_go() -> None:
+    """Lets go of standard output: flushing it to nobody would end Python with a code of its own."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 class Stopped(KeyboardInterrupt):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -116,7 +117,7 @@ class Camera:
             wanted[name] = min(max(value, _LIMITS[name][0]), _LIMITS[name][1])
         while True:
             try:
-                return Camera(**wanted, k2=self.k2, shape=self.shape)
+                return replace(self, **cast(dict[str, Any], wanted))
             except UsageError:  # lens and field of view together fold the picture: nearer to the own lens
                 for name in ("fov_rad", "k1"):
                     wanted[name] = (wanted[name] + getattr(self, name)) / 2
@@ -139,12 +140,7 @@ class Camera:
         down = (np.arange(height) + 0.5 + shift_px - height / 2) / self.focal_px
         right, down = np.broadcast_to(right, self.shape), np.broadcast_to(down[:, None], self.shape)
         stretch = self._undistort(np.hypot(right, down))
-        right, down = right * stretch, down * stretch
-        sine, cosine = math.sin(self.pitch_rad), math.cos(self.pitch_rad)
-        ahead, left = cosine - sine * down, -right
-        turn_sine, turn_cosine = math.sin(self.yaw_rad), math.cos(self.yaw_rad)
-        ahead, left = turn_cosine * ahead - turn_sine * left, turn_sine * ahead + turn_cosine * left
-        return np.stack([ahead, left, -sine - cosine * down], axis=-1)
+        return self._in_car(right * stretch, down * stretch)
 
     def project(
         self, ahead_m: npt.ArrayLike, left_m: npt.ArrayLike, up_m: npt.ArrayLike = 0.0
@@ -164,6 +160,14 @@ class Camera:
         r2 = right**2 + down**2
         scale = self.focal_px * (1 + self.k1 * r2 + self.k2 * r2**2)
         return self.shape[0] / 2 + down * scale, self.shape[1] / 2 + right * scale
+
+    def _in_car(self, right: FloatArray, down: FloatArray) -> FloatArray:
+        """Rays with these tangents to the optical axis, (H, W) each, as the car has them: see `rays`."""
+        sine, cosine = math.sin(self.pitch_rad), math.cos(self.pitch_rad)
+        ahead, left = cosine - sine * down, -right
+        turn_sine, turn_cosine = math.sin(self.yaw_rad), math.cos(self.yaw_rad)
+        ahead, left = turn_cosine * ahead - turn_sine * left, turn_sine * ahead + turn_cosine * left
+        return np.stack([ahead, left, -sine - cosine * down], axis=-1)
 
     def _undistort(self, seen: FloatArray) -> FloatArray:
         """How much farther from the axis a ray is than it is seen, by Newton's method."""

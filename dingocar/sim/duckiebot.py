@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dingocar.errors import UsageError
-from dingocar.sim.physics import PHYSICS_BOUNDS, Physics
+from dingocar.sim.physics import Physics
 from dingocar.sim.track import FloatArray, Track, wrap_angle
 from dingocar.sim.world import State
 
@@ -159,8 +159,7 @@ class DuckiebotMotion:
         self._latency_s[car] = min(max(latency_s, 0.0), MAX_LATENCY_S)
         self._trim[car], self._turn_gain[car] = -physics.steering_offset, physics.steering_gain
         self._speed_gain[car], self._drag_gain[car] = physics.speed_gain, physics.drag_gain
-        slips = physics.grip_mps2 < PHYSICS_BOUNDS["grip_mps2"][1]
-        self._grip_mps2[car] = physics.grip_mps2 if slips else math.inf
+        self._grip_mps2[car] = physics.most_mps2
 
     def place(
         self, cars: npt.NDArray[np.bool_], x_m: FloatArray, y_m: FloatArray, yaw_rad: FloatArray

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from dingocar.sim.camera import Camera
-from dingocar.sim.physics import Physics
 from dingocar.sim.track import FloatArray
 
 #: Width and height of the picture that all constants are for.
@@ -25,7 +24,6 @@ FREE_FOCAL_PX = np.array([217.83360227, 264.14761074])
 FREE_MIDDLE_PX = np.array([289.59435749, 229.45912466])
 
 _FOV_RAD = 2 * math.atan(SIZE_PX[0] / SIZE_PX[1] * math.tan(math.radians(FOV_Y_DEG) / 2))
-_MOUNTING = ("height_m", "pitch_rad", "fov_rad", "k1", "k2", "forward_m", "left_m", "yaw_rad")
 
 
 @dataclass(frozen=True)
@@ -49,11 +47,6 @@ class DuckiebotCamera(Camera):
     forward_m: float = 0.066
     distortion: bool = True
 
-    def mounted(self, physics: Physics) -> Camera:
-        """This camera as an episode's car carries it."""
-        moved = super().mounted(physics)
-        return replace(self, **{name: getattr(moved, name) for name in _MOUNTING})
-
     @property
     def focal_px(self) -> float:
         """Focal length of the pinhole picture, in pixels of the width."""
@@ -70,11 +63,7 @@ class DuckiebotCamera(Camera):
             lens = (pixel - 0.5 - MIDDLE_PX) / FOCAL_PX
             pixel = self._straightened(lens) * FREE_FOCAL_PX + FREE_MIDDLE_PX + 0.5
         right, down = np.moveaxis((pixel - SIZE_PX / 2) / self._pinhole_px, -1, 0)
-        sine, cosine = math.sin(self.pitch_rad), math.cos(self.pitch_rad)
-        ahead, left = cosine - sine * down, -right
-        turn_sine, turn_cosine = math.sin(self.yaw_rad), math.cos(self.yaw_rad)
-        ahead, left = turn_cosine * ahead - turn_sine * left, turn_sine * ahead + turn_cosine * left
-        return np.stack([ahead, left, -sine - cosine * down], axis=-1)
+        return self._in_car(right, down)
 
     def project(
         self, ahead_m: npt.ArrayLike, left_m: npt.ArrayLike, up_m: npt.ArrayLike = 0.0

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dingocar.errors import UsageError
-from dingocar.sim.physics import PHYSICS_BOUNDS, Physics
+from dingocar.sim.physics import Physics
 from dingocar.sim.track import FloatArray, wrap_angle
 
 #: (least, greatest) accepted value of each setting of `Dynamics`.
@@ -163,8 +163,7 @@ class Motion:
         self._speed_decay[car] = math.exp(-h * d.drag_per_s * physics.drag_gain)
         self._steering_gain[car] = physics.steering_gain
         self._steering_offset[car] = physics.steering_offset
-        slips = physics.grip_mps2 < PHYSICS_BOUNDS["grip_mps2"][1]
-        self._grip_mps2[car] = physics.grip_mps2 if slips else math.inf
+        self._grip_mps2[car] = physics.most_mps2
 
     def place(
         self, cars: npt.NDArray[np.bool_], x_m: FloatArray, y_m: FloatArray, yaw_rad: FloatArray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 from dingocar.errors import UsageError
@@ -69,6 +70,11 @@ class Physics:
             low, high = PHYSICS_BOUNDS[field.name]
             if not (isinstance(value, int | float) and low <= value <= high):
                 raise UsageError(f"Physics: {field.name} must be between {low:g} and {high:g}, got {value!r}")
+
+    @property
+    def most_mps2(self) -> float:
+        """The largest sideways acceleration; infinite where the tyres never slip."""
+        return self.grip_mps2 if self.grip_mps2 < PHYSICS_BOUNDS["grip_mps2"][1] else math.inf
 
     @property
     def moves_camera(self) -> bool:

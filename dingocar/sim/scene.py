@@ -105,9 +105,9 @@ class Moment:
 class Stage:
     """The paintings, lenses and sensors of the n cars of a world; all are made when first looked at."""
 
-    def __init__(self, track: Track, look: Look, camera: Camera, n: int, varies: bool) -> None:
+    def __init__(self, track: Track, look: Look, camera: Camera, varies: bool) -> None:
         """Prepares a stage; `varies`: other episodes than the first will come."""
-        self._track, self._look, self._camera, self._n = track, look, camera, n
+        self._track, self._look, self._camera = track, look, camera
         self._margin = CAMERA_MARGIN if varies else 1.0
         self._paintings: weakref.WeakValueDictionary[object, _Painted] = weakref.WeakValueDictionary()
         self._lenses: weakref.WeakValueDictionary[object, Lens] = weakref.WeakValueDictionary()
@@ -119,20 +119,17 @@ class Stage:
         width = self._camera.shape[1]
         return survey(self._track, texel_m=TEXEL_M * max(1.0, TEXEL_WIDTH_PX / width))
 
-    def begin(
-        self, wanted: Sequence[Episode | None], before: Sequence[Episode], share: bool
-    ) -> tuple[Episode, ...]:
+    def begin(self, wanted: Sequence[Episode | None], share: bool) -> tuple[Episode, ...]:
         """Begins the episodes that are wanted; the other cars go on with theirs.
 
         Args:
-            wanted: of each car, its new episode or None.
-            before: of each car, its present one; empty at the very first.
+            wanted: of each car, its new episode or None; all are wanted at the very first.
             share: with more than `MAX_PAINTINGS` cars, later ones take the floor of an earlier one.
 
         Returns:
             The episodes of all cars, as they will be seen: with the floors that are shared.
         """
-        episodes, views = list(before), list(self._views)
+        views = list(self._views)
         if any(episode.physics.moves_camera for episode in wanted if episode):
             self._margin = CAMERA_MARGIN
         for car, episode in enumerate(wanted):
@@ -140,14 +137,9 @@ class Stage:
                 continue
             if share:
                 episode = self._shared(car, episode, views)
-            view = _View(self, episode)
-            if car < len(episodes):
-                episodes[car], views[car] = episode, view
-            else:
-                episodes.append(episode)
-                views.append(view)
+            views[car : car + 1] = [_View(self, episode)]
         self._views = views
-        return tuple(episodes)
+        return tuple(view.episode for view in views)
 
     def _shared(self, car: int, episode: Episode, views: list[_View]) -> Episode:
         """The episode, where need be on another car's floor."""

@@ -123,10 +123,10 @@ class World:
         self.look, self.n, self.camera, self.dynamics = look, n, camera, dynamics
         self.dt_s, self.seed = dt_s, seed
         self._look = load_look(look)
-        self._stage = Stage(self.track, self._look, camera, n, randomisation.varies)
+        self._stage = Stage(self.track, self._look, camera, randomisation.varies)
         own = randomisation.draw(self._look, np.random.default_rng(_checked_seed(seed)))
         self._motion = dynamics.motion(n, dt_s)
-        self.episodes = self._stage.begin([own] * n, (), share=False)
+        self.episodes = self._stage.begin([own] * n, share=False)
         self._s_m, self._cte_m, self._heading_rad = np.zeros(n), np.zeros(n), np.zeros(n)
         self._off, self._off_m = np.zeros(n, bool), np.zeros(n)
         self._booked_s_m, self._progress_m = np.zeros(n), np.zeros(n)
@@ -222,13 +222,11 @@ class World:
                 self.randomisation.draw(self._look, np.random.default_rng(draws[car])) if mask[car] else None
                 for car in range(self.n)
             ]
-            shared = True
         else:
             if len(episodes) != self.n:
                 raise UsageError(f"World.reset: expected {self.n} episodes, got {len(episodes)}")
             wanted = [episode if mask[car] else None for car, episode in enumerate(episodes)]
-            shared = False
-        begun = self._stage.begin(wanted, self.episodes, shared)
+        begun = self._stage.begin(wanted, share=episodes is None)
         for car in np.flatnonzero(mask):
             self._motion.set_physics(int(car), begun[car].physics)
         return begun

@@ -84,7 +84,8 @@ def record_expert(
         rng = np.random.default_rng((seed, i))
         disturbance = Noise.of_level(noise, rng, dt_s=dt_s) if noise else None
         for lap, episode, frames in _sessions(world, car.expert(track), laps, disturbance):
-            for frame in _write(tub, frames, words | episode, jpeg_quality):
+            timed = ((frame.time_s, frame) for frame in frames)
+            for frame in write_session(tub, timed, words | episode, jpeg_quality, time.time()):
                 records += 1
                 on_progress(i * laps + lap + frame.lap)
     return records
@@ -116,13 +117,25 @@ def _sessions(
         yield lap, {"episode": world.episodes[0].to_json()}, chain([first], frames)
 
 
-def _write(tub: Path, frames: Iterable[Frame], words: dict[str, Any], jpeg_quality: int) -> Iterator[Frame]:
-    """Writes a session of a tub, and yields each frame that was written."""
-    stamp = Stamp(time.time())
+def write_session(
+    tub: Path, frames: Iterable[tuple[float, Frame]], words: dict[str, Any], jpeg_quality: int, began_s: float
+) -> Iterator[Frame]:
+    """Writes a session of a tub, and yields each frame that was written.
+
+    Args:
+        tub: its folder; made if missing, continued if not.
+        frames: each with its time in seconds since the session began.
+        words: the session's metadata.
+        jpeg_quality: of the pictures.
+        began_s: when the session began, in seconds since 1970.
+
+    Raises:
+        TubError: the tub cannot be written.
+    """
+    stamp = Stamp(began_s)
     columns = list(CHANNELS), list(CHANNELS.values())
     with TubWriter(tub, *columns, words, on_full="wait", jpeg_quality=jpeg_quality, clock=stamp) as writer:
-        for frame in frames:
-            stamp.time_s = frame.time_s
+        for stamp.time_s, frame in frames:
             values = (frame.image, frame.steering, frame.throttle, "user")
             writer.write(dict(zip(CHANNELS, values, strict=True)))
             yield frame

@@ -17,8 +17,7 @@ from dingocar.evaluate.leaderboard.suite import Recording
 from dingocar.files import parse_json, replace_file
 from dingocar.sim import Frame, Noise, World, car_for, drive_expert, load_track
 from dingocar.sim.randomisation import Randomisation, load_randomisation
-from dingocar.training.recording import CHANNELS, Stamp
-from dingocar.tub import TubWriter
+from dingocar.training.recording import write_session
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +63,6 @@ def make_recording(
     per_track = np.diff(np.linspace(0, recording.frames, len(recording.tracks) + 1).round().astype(int))
     done = 0
     for number, (track, frames) in enumerate(zip(recording.tracks, per_track, strict=True)):
-        stamp = Stamp(_BEGAN_S)
         where = load_track(track)
         car = car_for(where)
         world = World(
@@ -73,19 +71,12 @@ def make_recording(
             randomisation=randomisation or redrawn(recording.randomisation),
         )
         metadata = {"domain": recording.domain, "track": track, "look": recording.look, "seed": seed}
-        # One writer, and so one session, for each track: validation blocks never span two tracks.
-        with TubWriter(
-            *(tub, list(CHANNELS), list(CHANNELS.values()), metadata),
-            on_full="wait",
-            jpeg_quality=_JPEG_QUALITY,
-            clock=stamp,
-        ) as writer:
-            for index, frame in enumerate(_drive(world, recording, int(frames), (seed, number), episodes)):
-                stamp.time_s = index * world.dt_s
-                values = (frame.image, frame.steering, frame.throttle, "user")
-                writer.write(dict(zip(CHANNELS, values, strict=True)))
-                done += 1
-                on_progress(done / recording.frames)
+        # One session for each track: validation blocks never span two tracks.
+        driven = _drive(world, recording, int(frames), (seed, number), episodes)
+        timed = ((index * world.dt_s, frame) for index, frame in enumerate(driven))
+        for _ in write_session(tub, timed, metadata, _JPEG_QUALITY, _BEGAN_S):
+            done += 1
+            on_progress(done / recording.frames)
     replace_file(folder / MARKER, json.dumps({"frames": done, "episodes": episodes}))
     return tub
 
