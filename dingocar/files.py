@@ -8,6 +8,7 @@ import math
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,11 @@ def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
         OSError: it cannot be written.
     """
     temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
-    os.close(os.open(temporary, _NEW, 0o666))
+    try:
+        os.close(os.open(temporary, _NEW, 0o666))
+    except OSError as error:
+        error.filename = str(path.parent)  # nobody knows the temporary name, and its folder is at fault
+        raise
     try:
         yield temporary
         if durable:
@@ -58,7 +63,7 @@ def parse_json(text: str | bytes) -> Any:
     Python's own parser lets `NaN` and `1e999` through, which no strict JSON can then be made of.
 
     Raises:
-        ValueError: it is no JSON, or nested too deeply.
+        ValueError: it is no JSON, nested too deeply, or has an integer too long for Python.
 
     >>> parse_json('{"a": NaN, "b": [1e999, 0.5]}')
     {'a': None, 'b': [None, 0.5]}
@@ -67,6 +72,10 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except RecursionError:
         raise ValueError("is nested too deeply") from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    except ValueError:  # of the integers: each digit more takes Python longer, so it has a limit
+        raise ValueError(f"has an integer of more than {sys.get_int_max_str_digits()} digits") from None
 
 
 def _no_number(_: str) -> None:

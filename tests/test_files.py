@@ -60,9 +60,24 @@ def test_permissions(tmp_path):
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("text", ["[" * 200_000, "{", b"\xff", "1" * 5000])
-def test_what_is_no_json(text):
-    with pytest.raises(ValueError):
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        replace_file(tmp_path / "nodir" / "x.html", "text")
+    assert caught.value.filename == str(tmp_path / "nodir")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[" * 200_000, "nested too deeply"),
+        ("{", "line 1 column 2"),
+        (b"\xff", "can't decode byte"),
+        ('{"a": ' + "1" * 5000 + "}", "^has an integer of more than 4300 digits$"),
+    ],
+    ids=["deep", "cut off", "no text", "long"],
+)
+def test_what_is_no_json(text, told):
+    with pytest.raises(ValueError, match=told):
         parse_json(text)
 
 

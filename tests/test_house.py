@@ -26,6 +26,7 @@ CORE = {
     "files",
     "usercode",
     "images",
+    "words",
 }
 MIDDLE = {"evaluate", "explain", "rl", "translate", "training", "adapt", "zoo", "sim", "tub"}
 ALLOWED = {

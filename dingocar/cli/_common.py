@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,22 +19,32 @@ def parse(doc: str, argv: list[str], command: str) -> dict[str, Any]:
     """Reads a command's arguments by its docstring (`docopt`).
 
     Raises:
-        UsageError: they do not fit; an unknown option gets the nearest one suggested.
+        UsageError: they do not fit; an unknown option or subcommand gets the nearest one suggested.
     """
     try:
         return dict(docopt.docopt(doc, argv=argv))
     except docopt.DocoptExit:
-        known = {
-            word.split("=")[0].strip(".,[]()") for word in doc.split() if word.lstrip("[(").startswith("--")
-        }
-        known = {word.lstrip("[(") for word in known}
-        short = command.removeprefix("dingocar ")  # main says that already
-        for word in argv:
-            name = word.split("=")[0]
-            if name.startswith("--") and name not in known:
-                raise UsageError(f"{short}: unknown option {name}{did_you_mean(name, known)}") from None
-        shown = " ".join(argv[1:]) or "nothing"
-        raise UsageError(f"{short}: the arguments do not fit (got: {shown}); see {command} --help") from None
+        raise _misfit(doc, argv, command) from None
+
+
+def _misfit(doc: str, argv: list[str], command: str) -> UsageError:
+    """What is wrong with arguments that do not fit."""
+    short = command.removeprefix("dingocar ")  # main says that already
+    commands = re.findall(rf"^ +{command} ([a-z]+)\b", doc, re.MULTILINE)
+    if commands and len(argv) < 2:
+        return UsageError(f"{short}: expected one of {', '.join(commands)}; see {command} --help")
+    if commands and not argv[1].startswith("-") and argv[1] not in commands:
+        return UsageError(f"{short}: unknown command {argv[1]!r}{did_you_mean(argv[1], commands)}")
+    options = {
+        word.split("=")[0].strip(".,[]()") for word in doc.split() if word.lstrip("[(").startswith("--")
+    }
+    options = {word.lstrip("[(") for word in options}
+    for word in argv:
+        name = word.split("=")[0]
+        if name.startswith("--") and name not in options:
+            return UsageError(f"{short}: unknown option {name}{did_you_mean(name, options)}")
+    shown = " ".join(argv[1:]) or "nothing"
+    return UsageError(f"{short}: the arguments do not fit (got: {shown}); see {command} --help")
 
 
 def number(
@@ -75,6 +86,20 @@ def path(text: str, name: str) -> Path:
         raise UsageError(f"{name} {text}: {error}") from None
 
 
+def new_file(text: str, name: str) -> Path:
+    """Converts an argument that is a file to be written: before the work, and not after it.
+
+    Raises:
+        UsageError: it is empty, a folder, or in a folder that is not there.
+    """
+    file = path(text, name)
+    if file.is_dir():
+        raise UsageError(f"{name} {file}: is a folder; name a file")
+    if not file.parent.is_dir():
+        raise UsageError(f"{name} {file}: no such folder: {file.parent}; make it first")
+    return file
+
+
 def this_car(command: str) -> Path:
     """The car folder that a command is given in.
 
@@ -98,10 +123,14 @@ def optional_path(text: str | None, name: str) -> Path | None:
 
 
 def optional_number(
-    text: str | None, name: str, kind: type[int] | type[float] = int, low: float | None = None
+    text: str | None,
+    name: str,
+    kind: type[int] | type[float] = int,
+    low: float | None = None,
+    high: float | None = None,
 ) -> Any:
     """As `number`; None stays None."""
-    return None if text is None else number(text, name, kind, low)
+    return None if text is None else number(text, name, kind, low, high)
 
 
 def assignments(texts: list[str]) -> dict[str, str]:
@@ -144,9 +173,10 @@ def import_keras_quietly(model: Path | None = None) -> None:
     Without keras nothing happens: whoever needs it says so.
 
     Args:
-        model: the pilot file it is for; a `.tflite` needs no keras, and nothing happens. None: for any.
+        model: the pilot file it is for; nothing happens for a `.tflite`, which needs no keras, nor for a file
+            that is not there: whoever loads it says so, and sooner. None: for any.
     """
-    if model is not None and model.suffix == ".tflite":
+    if model is not None and (model.suffix == ".tflite" or not os.path.isfile(model)):
         return
     try:
         sys.stderr.flush()

@@ -32,7 +32,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dingocar.cli._common import Progress, import_keras_quietly, number, parse, path, show
+from dingocar.cli._common import Progress, import_keras_quietly, new_file, number, parse, path, show
+from dingocar.errors import UsageError
+from dingocar.words import counted
 
 if TYPE_CHECKING:
     from dingocar.training.active import ActiveResult
@@ -40,23 +42,14 @@ if TYPE_CHECKING:
 
 def run(argv: list[str]) -> int:
     args = parse(__doc__, argv, "dingocar sim active")
-    out = path(args["--out"], "--out")
-    _check_out(out)
+    out = new_file(args["--out"], "--out")
+    if out.suffix != ".json":
+        raise UsageError(f"--out must be a file that ends in .json, got {out}")
     result = _search(args)
     written = _write(out, result, args["--model"])
     figures = {"model": args["--model"], "out": str(out), **written, **result.to_json()}
     show(figures, args["--json"], _summary(out, result, figures))
     return 0
-
-
-def _check_out(out: Path) -> None:
-    """Refuses a file that cannot be written, before the search and not after it."""
-    from dingocar.errors import UsageError
-
-    if out.suffix != ".json":
-        raise UsageError(f"--out must be a file that ends in .json, got {out}")
-    if not out.parent.is_dir() or out.is_dir():
-        raise UsageError(f"--out {out}: no such folder, or a folder itself")
 
 
 def _search(args: dict[str, Any]) -> ActiveResult:
@@ -128,8 +121,8 @@ def _summary(out: Path, result: ActiveResult, figures: dict[str, Any]) -> str:
     first, last = figures["failed_first_round"], figures["failed_last_round"]
     told = [row for row in rows(result)[:5] if row["share of failure explained"] > 0]
     lines = [
-        f"{figures['episodes']} episodes, {figures['frames']} frames, search {result.search}, "
-        f"reward {result.reward}",
+        f"{counted(figures['episodes'], 'episode')}, {counted(figures['frames'], 'frame')}, "
+        f"search {result.search}, reward {result.reward}",
         f"failed           {figures['failed_reference']:.0%} without randomisation, {first:.0%} in the first "
         f"round (even draws), {last:.0%} in the last one",
         *(
@@ -137,7 +130,7 @@ def _summary(out: Path, result: ActiveResult, figures: dict[str, Any]) -> str:
             f"(of {row['least']:.3g} to {row['greatest']:.3g})"
             for row in told
         ),
-        f"{figures['points']} points in {out}, a picture beside it: record or evaluate with "
+        f"{counted(figures['points'], 'point')} in {out}, a picture beside it: record or evaluate with "
         f"--randomisation {out}",
     ]
     return "\n".join(lines)

@@ -5,7 +5,7 @@ Usage:
                        [--rate HZ] [--seed N] [--json]
 
 Speaks the Donkey simulator's protocol: clients connect as they do to Unity's program. Each has a car and a
-world of its own. Ctrl-C ends it.
+world of its own. Each is announced as it joins and leaves. Ctrl-C ends it.
 
 Options:
     --host ADDRESS        listen here; 0.0.0.0: the whole network may drive [default: 127.0.0.1]
@@ -22,12 +22,15 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import logging
+import os
 
 from dingocar.cli._common import note, number, parse
+from dingocar.words import counted
 
 
 def run(argv: list[str]) -> int:
-    from dingocar.sim import Camera, World
+    from dingocar.sim import Camera, World, donkey_server
     from dingocar.sim.donkey_server import DonkeyServer
     from dingocar.sim.donkey_session import Settings
 
@@ -43,13 +46,16 @@ def run(argv: list[str]) -> int:
     track, camera = settings.track or "circuit", Camera.of_shape((60, 80))
     World(track, settings.look, camera=camera, randomisation=settings.randomisation).render()
     server = DonkeyServer(settings, args["--host"], number(args["--port"], "--port", low=0, high=65535))
+    if "DINGOCAR_LOG" not in os.environ:  # who comes and goes
+        logging.getLogger(donkey_server.__name__).setLevel(logging.INFO)
     try:
         with server:
             note(f"listening on {server.host}:{server.port}, {_reach(server.host)}; Ctrl-C ends it")
             server.wait()
     finally:
         figures = server.to_json()
-        text = "{clients} clients, {frames} pictures sent, {dropped} dropped, {late} late, {refused} refused"
+        clients, sent = counted(figures["clients"], "client"), counted(figures["frames"], "picture")
+        text = f"{clients}, {sent} sent, " + "{dropped} dropped, {late} late, {refused} refused"
         if args["--json"]:
             print(json.dumps(figures), flush=True)
         else:

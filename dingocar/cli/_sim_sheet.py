@@ -17,7 +17,7 @@ Options:
 
 from __future__ import annotations
 
-from dingocar.cli._common import number, parse, path, show
+from dingocar.cli._common import new_file, number, parse, path, show
 
 
 def run(argv: list[str]) -> int:
@@ -30,11 +30,9 @@ def run(argv: list[str]) -> int:
     from dingocar.sim.look import load_look, looks
 
     args = parse(__doc__, argv, "dingocar sim sheet")
-    out = path(args["--out"], "--out")
+    out = new_file(args["--out"], "--out")
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(f"--out must end in .png or .jpg, got {str(out)!r}")
-    if not out.parent.is_dir() or out.is_dir():
-        raise UsageError(f"--out {out}: no such folder, or a folder itself")
     columns, rows = (number(args[f"--{name}"], f"--{name}", low=1, high=40) for name in ("columns", "rows"))
     seed = number(args["--seed"], "--seed", low=0, high=10**6)
     frames = max(2 * BLOCKS, columns * rows)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dingocar.cli import _common
 from dingocar.errors import UnknownNameError, UsageError
+from dingocar.words import counted
 
 if TYPE_CHECKING:
     from dingocar.tub.importers import Imported
@@ -28,7 +29,7 @@ def import_(options: Mapping[str, Any]) -> int:
         shape=_shape(options["--shape"]),
         rate_hz=_common.optional_number(options["--rate"], "--rate", float),
         cameras=options["--cameras"],
-        side_steering=_common.number(options["--side-steering"], "--side-steering", float, 0, 1),
+        side_steering=_common.optional_number(options["--side-steering"], "--side-steering", float, 0, 1),
         as_logged=options["--as-logged"],
     )
     with _common.Progress(100, "importing", "%") as progress:
@@ -45,18 +46,23 @@ def import_(options: Mapping[str, Any]) -> int:
 
 
 def _shape(text: str | None) -> tuple[int, int] | None:
+    from dingocar.tub.importers import SIDES_PX
+
     if text is None:
         return None
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
-    if match is None:
-        raise UsageError(f"--shape must be like 120x160 (height x width), got {text!r}")
+    low, high = SIDES_PX
+    if match is None or not all(low <= int(side) <= high for side in match.groups()):
+        raise UsageError(
+            f"--shape must be height x width of {low} to {high} pixels, like 120x160, got {text!r}"
+        )
     return int(match[1]), int(match[2])
 
 
 def _text(result: Imported) -> str:
     lines = [
-        f"{result.records} records in {result.sessions} sessions from {result.source} ({result.format}) "
-        f"in {result.tub}"
+        f"{counted(result.records, 'record')} in {counted(result.sessions, 'session')} from {result.source} "
+        f"({result.format}) in {result.tub}"
     ]
     if result.domain is None:
         lines.append("note: the domain is not known; say --domain sim or --domain real for domain adaptation")

@@ -22,6 +22,7 @@ from typing import Any
 
 from dingocar.cli._common import note, number, parse, path, show
 from dingocar.errors import DingocarError, UsageError
+from dingocar.words import counted
 
 #: What the pilot learns from, and the track it is judged on: it never saw a picture of that one.
 TRAINING_TRACKS = ["circuit", "oval", "random:1", "random:2", "random:3", "random:4"]
@@ -35,8 +36,10 @@ def run(argv: list[str]) -> int:
     out = path(args["--out"], "--out").resolve()  # so that the commands it shows work from everywhere
     summary = demo(out, laps)
     text = (
-        "{clean_laps} of {laps_asked} laps clean on {track}, a track the pilot was not trained on; "
-        "mean |cte| {mean_abs_cte_m:.3f} m of {half_width_m:.2f} m half width\n".format(**summary)
+        "{clean_laps} of {laps} clean on {track}, a track the pilot was not trained on; "
+        "mean |cte| {mean_abs_cte_m:.3f} m of {half_width_m:.2f} m half width\n".format(
+            **summary, laps=counted(summary["laps_asked"], "lap")
+        )
         + f"see {out / 'report.html'}"
     )
     show(summary, args["--json"], text)
@@ -59,7 +62,7 @@ def demo(out: Path, laps: int) -> dict[str, Any]:
         *("train", "--tub", str(tub), "--model", str(model), "--epochs", "12"),
     )
     _step(
-        f"let it drive {laps} laps on a track it never saw, in the vehicle loop",
+        f"let it drive {counted(laps, 'lap')} on a track it never saw, in the vehicle loop",
         *("drive", "--model", str(model), "--track", UNSEEN_TRACK, "--laps", str(laps), "--fast"),
         car=car,
     )
@@ -137,7 +140,7 @@ def _judge(out: Path, model: Path, laps: int) -> dict[str, Any]:
     }
     lead = (
         f"A pilot of type {card['pilot']} learned from the expert's laps on {', '.join(TRAINING_TRACKS)} and "
-        f"then drove {laps} laps on {UNSEEN_TRACK}."
+        f"then drove {counted(laps, 'lap')} on {UNSEEN_TRACK}."
     )
     report.write_page(out / "report.html", "From nothing to a lap", lead, pictures, tables)
     return summary

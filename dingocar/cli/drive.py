@@ -32,6 +32,7 @@ Options:
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import logging
 import shlex
@@ -50,6 +51,7 @@ from dingocar.cli._common import (
 )
 from dingocar.errors import DingocarError, UsageError, did_you_mean
 from dingocar.usercode import describe, import_file
+from dingocar.words import counted
 
 if TYPE_CHECKING:
     from dingocar.config import CarConfig
@@ -109,7 +111,7 @@ def _settings(args: dict[str, Any], folder: Path) -> CarConfig:
     cfg = CarConfig.load(folder, overrides)
     if args["--track"] is not None:
         place = {"donkey": "SIM_SCENE", "duckietown": "SIM_MAP"}.get(cfg.SIM, "SIM_TRACK")
-        cfg = CarConfig.load(folder, overrides | {place: args["--track"]})
+        cfg = dataclasses.replace(cfg, **{place: args["--track"]})
     for option in ("--laps", "--track", *options.values()):
         if args[option] is not None and cfg.CAMERA != "sim":
             raise UsageError(
@@ -212,11 +214,11 @@ def _figures(vehicle: Vehicle, report: DriveReport, tub: Path | None) -> dict[st
 
 
 def _text(figures: dict[str, Any], simulated: bool) -> str:
+    count = {name: counted(figures[f"{name}s"], name) for name in ("loop", "lap", "record", "overrun")}
+    times = counted(figures["off_tracks"], "time")
+    laps = f"{count['lap']}, off the track {times}; " if simulated else ""
+    rate = f"{figures['seconds']:.1f} s ({figures['rate_hz']:.1f} Hz, {count['overrun']})"
     recorded = (
-        f"; {figures['records']} records in {figures['tub']}, {figures['dropped']} dropped"
-        if figures["tub"]
-        else ""
+        f"; {count['record']} in {figures['tub']}, {figures['dropped']} dropped" if figures["tub"] else ""
     )
-    laps = "{laps} laps, off the track {off_tracks} times; " if simulated else ""
-    loops = "{loops} loops in {seconds:.1f} s ({rate_hz:.1f} Hz, {overruns} overruns), ended by {reason}"
-    return (laps + loops).format(**figures) + recorded
+    return f"{laps}{count['loop']} in {rate}, ended by {figures['reason']}{recorded}"

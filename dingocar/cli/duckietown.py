@@ -43,6 +43,7 @@ from typing import TYPE_CHECKING, Any
 
 from dingocar.cli._common import Progress, number, parse, path, show
 from dingocar.errors import UsageError
+from dingocar.words import counted
 
 if TYPE_CHECKING:
     from dingocar.evaluate.duckietown import Driver, DuckietownResult
@@ -65,8 +66,9 @@ def run(argv: list[str]) -> int:
         noise = number(args["--noise"], "--noise", float, low=0, high=1)
         tub = path(args["--tub"], "--tub")
         figures = record(tub, args["--map"], velocity, noise, domain_rand=args["--domain-rand"], **settings)
-        text = "{records} records of {episodes} episodes on {maps} in {tub}, {crashes} ended off the road"
-        show(figures, args["--json"], text.format(**figures | {"maps": ", ".join(args["--map"])}))
+        records, driven = counted(figures["records"], "record"), counted(figures["episodes"], "episode")
+        text = f"{records} of {driven} on {', '.join(args['--map'])} in {tub}"
+        show(figures, args["--json"], f"{text}, {figures['crashes']} ended off the road")
         return 0
     return _evaluate(args, velocity, settings)
 
@@ -182,7 +184,7 @@ def summary(result: DuckietownResult) -> str:
     medians = result.medians
     return "\n".join(
         [
-            f"map {result.map}, {result.episodes} episodes of {result.steps} steps "
+            f"map {result.map}, {counted(result.episodes, 'episode')} of {counted(result.steps, 'step')} "
             f"({result.steps * result.dt_s:.1f} s), seed {result.seed}",
             f"mean reward of an episode  {result.mean_reward:.1f} (a step at most 1.2, off the road -1000)",
             f"episodes survived          {result.survived} of {result.episodes}",

@@ -26,6 +26,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dingocar.cli._common import Progress, import_keras_quietly, metrics_table, number, parse, path, show
+from dingocar.words import counted
 
 if TYPE_CHECKING:
     from dingocar.evaluate import Driver, DriveResult
@@ -84,7 +85,7 @@ def _offline(model: str, tubs: list[str], as_json: bool) -> int:
         else "pictures (the pilot's file does not name these recordings)"
     )
     figures = result.to_json()
-    skipped = f", {result.skipped} records skipped" if result.skipped else ""
+    skipped = f", {counted(result.skipped, 'record')} skipped" if result.skipped else ""
     text = f"{metrics_table(figures['validation'])}\n{result.frames} {what}{skipped}"
     show({"model": model} | figures, as_json, text)
     return 0
@@ -98,7 +99,7 @@ def summary(result: DriveResult) -> str:
             f"seed {result.seed}",
             f"clean laps       {result.clean_laps} of {result.laps_asked} "
             f"(95 % interval {result.clean_rate_low:.0%} to {result.clean_rate_high:.0%})",
-            f"completed laps   {result.laps_completed}, off the track {result.off_tracks} times",
+            f"completed laps   {result.laps_completed}, off the track {counted(result.off_tracks, 'time')}",
             f"|cte|            mean {result.mean_abs_cte_m:.3f} m, 95 % below {result.p95_abs_cte_m:.3f} m, "
             f"half width {result.half_width_m:.2f} m",
             f"speed            {result.mean_speed_mps:.2f} m/s",

@@ -26,7 +26,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dingocar.cli._common import Progress, note, number, optional_path, parse, path, show
+from dingocar.cli._common import Progress, new_file, note, number, optional_path, parse, path, show
+from dingocar.words import counted
 
 if TYPE_CHECKING:
     from dingocar.evaluate.leaderboard import Suite
@@ -56,8 +57,8 @@ def _run(args: dict[str, Any]) -> int:
 
         report = run_suite(suite, out, jobs, args["--only"], args["--again"], tell)
     text = (
-        f"{len(report.done)} rows run, {len(report.kept)} were there, {len(report.failed)} failed, in "
-        f"{report.seconds:.0f} s: {report.results}"
+        f"{counted(len(report.done), 'row')} run, {len(report.kept)} kept, {len(report.failed)} failed, "
+        f"in {report.seconds:.0f} s: {report.results}"
     )
     show(report.to_json(), args["--json"], text)
     return 1 if report.failed else 0
@@ -68,9 +69,9 @@ def _show(args: dict[str, Any]) -> int:
     from dingocar.evaluate.leaderboard.table import make_table
     from dingocar.evaluate.leaderboard.text import text_of
 
+    html = None if args["--html"] is None else new_file(args["--html"], "--html")
     suite, out = _suite(args["SUITE"], args["--out"])
     table = make_table(suite, Results(out))
-    html = optional_path(args["--html"], "--html")
     if html is not None:
         from dingocar.evaluate.leaderboard.page import write_leaderboard
 
@@ -85,12 +86,13 @@ def _video(args: dict[str, Any]) -> int:
     from dingocar.evaluate.leaderboard.video import film
 
     suite, out = _suite(args["SUITE"], None)
-    scale = number(args["--scale"], "--scale", low=1, high=16)
+    scale, file = number(args["--scale"], "--scale", low=1, high=16), new_file(args["--out"], "--out")
     if args["ROW"] != "expert":
         import_keras_quietly()
-    figures = film(suite, out, args["ROW"], args["EPISODE"], path(args["--out"], "--out"), scale)
+    figures = film(suite, out, args["ROW"], args["EPISODE"], file, scale)
     same = "as it was" if figures["same"] else "NOT as it was: another version of the library or machine"
-    text = "{path}: {row}, {episode}, {frames} pictures, driven {same}".format(**figures | {"same": same})
+    count = counted(figures["frames"], "picture")
+    text = f"{figures['path']}: {figures['row']}, {figures['episode']}, {count}, driven {same}"
     show(figures, args["--json"], text)
     return 0
 

@@ -115,7 +115,7 @@ def _not_permitted(error: PermissionError) -> str:
     if not error.filename:
         return str(error.strerror or error)
     place = Path(os.fsdecode(error.filename))
-    place = place.parent if place.name.startswith(".") else place
+    place = place.parent if place.name.startswith(".") and not place.is_dir() else place
     owned = place if place.is_dir() else place.parent
     return (
         f"{place}: this user may not use it; take another place, or: sudo chown -R $USER {owned.absolute()}"

@@ -31,6 +31,7 @@ from dingocar.cli._common import (
     show,
 )
 from dingocar.errors import UsageError
+from dingocar.words import counted
 
 
 def run(argv: list[str]) -> int:
@@ -57,9 +58,9 @@ def run(argv: list[str]) -> int:
             overlay=not args["--no-overlay"],
             on_progress=lambda done, total: progress.at(100 * done / total),
         )
-    skipped = f"; {movie.skipped} pictures could not be read" if movie.skipped else ""
+    skipped = f"; {counted(movie.skipped, 'picture')} could not be read" if movie.skipped else ""
     text = (
-        f"{movie.path}: {movie.frames} pictures, {movie.frames / movie.rate_hz:.1f} s at "
+        f"{movie.path}: {counted(movie.frames, 'picture')}, {movie.frames / movie.rate_hz:.1f} s at "
         f"{movie.rate_hz:g} Hz, {movie.size[0]}x{movie.size[1]} {movie.codec}{skipped}"
     )
     show(movie.to_json(), args["--json"], text)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 def run(argv: list[str]) -> int:
     from dingocar.config import CarConfig
     from dingocar.registry import car_folder
+    from dingocar.words import counted
 
     args = parse(__doc__, argv, "dingocar record")
     laps, seed = number(args["--laps"], "--laps", low=1), number(args["--seed"], "--seed", low=0)
@@ -43,9 +44,8 @@ def run(argv: list[str]) -> int:
     randomisation = args["--randomisation"] or cfg.SIM_RANDOMISATION
     tub = path(args["--tub"], "--tub")
     figures = record(tub, cfg, tracks, look, laps, noise, seed, randomisation)
-    text = "{records} records of {laps} laps on {tracks} in {tub}".format(
-        **figures | {"tracks": ", ".join(figures["tracks"])}
-    )
+    records, driven = counted(figures["records"], "record"), counted(figures["laps"], "lap")
+    text = f"{records} of {driven} on {', '.join(tracks)} in {tub}"
     show(figures, args["--json"], text)
     return 0
 

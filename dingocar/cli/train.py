@@ -35,6 +35,7 @@ from dingocar.cli._common import (
     show,
 )
 from dingocar.errors import ImageError, UnknownNameError, UsageError
+from dingocar.words import counted
 
 if TYPE_CHECKING:
     from dingocar.config import CarConfig
@@ -120,8 +121,8 @@ def _text(figures: dict[str, Any]) -> str:
     return "\n".join(
         [
             metrics_table(figures["validation"]),
-            f"{frames['train']} pictures trained on, {frames['validation']} held out{skipped}; epoch "
-            f"{figures['best_epoch']} of {figures['epochs']} was best",
+            f"{counted(frames['train'], 'picture')} trained on, {frames['validation']} held out{skipped}; "
+            f"epoch {figures['best_epoch']} of {figures['epochs']} was best",
             "{images_per_s:.0f} pictures/s in {precision}, {seconds:.0f} s in all".format(**figures),
             f"saved {figures['model']}" + (f" and {figures['tflite']}" if figures["tflite"] else ""),
         ]

@@ -29,12 +29,12 @@ Options:
     --domain NAME      sim or real; otherwise what the format says.
     --shape HxW        Height and width of the pictures, 120x160 say; otherwise as they are.
     --rate HZ          Records per second; otherwise the recording's own times, or its program's rate.
-    --cameras WHICH    Udacity: center, or all three, each as sessions of its own [default: center]
-    --side-steering X  Udacity: steering that the left camera's pictures get more, the right one's less
-                       [default: 0.2]
+    --cameras WHICH    Udacity: center, or all three, each as sessions of its own; otherwise center
+    --side-steering X  Udacity, --cameras all: steering that the left camera's pictures get more, the right
+                       one's less; otherwise 0.2
     --as-logged        Duckietown: take colours and pairs as they stand. Otherwise two habits of the
                        baseline's logger are put right: blue comes first in it, and each picture stands beside
-                       the command that led to it.
+                       the command that led to it. Wheel commands beyond -1 to 1 count as -1 or 1.
     --fix    Repair: rebuild the manifests, leave out broken lines, mark records without whole pictures
              as deleted. Deletes no file; what is replaced is kept in a backup_... folder in the tub.
     --yes    Do it.
@@ -48,22 +48,19 @@ import re
 from typing import Any
 
 from dingocar.cli import _common
-from dingocar.errors import UsageError, did_you_mean
+from dingocar.errors import UsageError
 from dingocar.tub.check import Report, check
 from dingocar.tub.clean import clean
 from dingocar.tub.info import info
 from dingocar.tub.tub import open_tub
+from dingocar.words import counted
 
-COMMANDS = ("info", "check", "clean", "delete", "restore", "import")
 #: Problems that are printed; `--json` has all.
 SHOWN = 20
 
 
 def run(argv: list[str]) -> int:
     """Runs `dingocar tub ...`; returns the exit code."""
-    if len(argv) > 1 and not argv[1].startswith("-") and argv[1] not in COMMANDS:
-        known = ", ".join(COMMANDS)
-        raise UsageError(f"tub: unknown command {argv[1]!r}{did_you_mean(argv[1], COMMANDS)}; known: {known}")
     options = _common.parse(__doc__, argv, "dingocar tub")
     if options["import"]:
         from dingocar.cli._tub_import import import_
@@ -82,7 +79,7 @@ def run(argv: list[str]) -> int:
         result = clean(path, yes=options["--yes"])
         verb = "removed" if result.done else "would remove"
         tail = "" if result.done or not result.files else "; give --yes to do it"
-        text = f"{verb} {result.files} pictures, {result.size_bytes / 1e6:.1f} MB{tail}"
+        text = f"{verb} {counted(result.files, 'picture')}, {result.size_bytes / 1e6:.1f} MB{tail}"
         _common.show(result.as_dict(), as_json, text)
         return 0
     return _change(path, options["RECORDS"], options["delete"], as_json)
@@ -96,14 +93,15 @@ def _change(path: str, records: str, delete: bool, as_json: bool) -> int:
         raise UsageError(f"{path}: none of the records {records} is in this tub")
     before = len(tub)
     (tub.delete if delete else tub.restore)(chosen)
+    changed = abs(len(tub) - before)
     result = {
         "path": str(tub.path),
-        "changed": abs(len(tub) - before),
+        "changed": changed,
         "records": len(tub),
         "deleted": len(tub.deleted_records),
     }
     verb = "deleted" if delete else "restored"
-    text = f"{verb} {result['changed']} records; {len(tub)} live, {result['deleted']} deleted"
+    text = f"{verb} {counted(changed, 'record')}; {len(tub)} live, {result['deleted']} deleted"
     _common.show(result, as_json, text)
     return 0
 
@@ -161,7 +159,8 @@ def _info_text(figures: dict[str, Any]) -> str:
 
 def _check_text(report: Report) -> str:
     lines = [
-        f"{report.records} records, {report.deleted} deleted, {report.pictures} pictures decoded",
+        f"{counted(report.records, 'record')}, {report.deleted} deleted, "
+        f"{counted(report.pictures, 'picture')} decoded",
         *_problem_lines([str(problem) for problem in report.problems]),
         *[f"fixed: {what}" for what in report.fixed],
     ]
@@ -170,7 +169,8 @@ def _check_text(report: Report) -> str:
     if report.ok:
         lines.append("the tub is in order")
     elif report.fixed:
-        lines.append(f"{len(report.remaining)} problems are left, the first: {report.remaining[0]}")
+        left = counted(len(report.remaining), "problem")
+        lines.append(f"left: {left}, the first: {report.remaining[0]}")
     else:
         lines.append(f"repair it with: dingocar tub check {report.path} --fix")
     return "\n".join(lines)
@@ -179,5 +179,5 @@ def _check_text(report: Report) -> str:
 def _problem_lines(problems: list[str]) -> list[str]:
     lines = [f"problem: {text}" for text in problems[:SHOWN]]
     if len(problems) > SHOWN:
-        lines.append(f"... and {len(problems) - SHOWN} more problems (--json shows all)")
+        lines.append(f"... and {counted(len(problems) - SHOWN, 'more problem')} (--json shows all)")
     return lines

@@ -17,6 +17,7 @@ from dingocar.errors import MissingExtraError
 from dingocar.evaluate.drive import DriveResult
 from dingocar.files import replace_file
 from dingocar.sim import Camera, Expert, Track, World
+from dingocar.words import counted
 from dingocar.zoo import RunnablePilot
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ def lap_figure(track: Track, results: Mapping[str, DriveResult]) -> bytes:
                 zorder=3,
             )
         figure.colorbar(dots, ax=axes, label="|cte| in m (top of the scale: edge of the track)", shrink=0.8)
-        axes.set_title(f"{title}: {result.clean_laps} of {result.laps_asked} laps clean on {track.name}")
+        axes.set_title(
+            f"{title}: {result.clean_laps} of {counted(result.laps_asked, 'lap')} clean on {track.name}"
+        )
     return _png(figure)
 
 

@@ -57,12 +57,12 @@ class Appearance:
     """The looks of one episode. Colours are RGB, 0 to 255 each; a strength of 0 is none of it.
 
     Attributes:
-        floor: material, one of `FLOORS`.
-        backdrop: what is above the horizon, one of `BACKDROPS`.
+        floor: what the floor is made of.
+        backdrop: what is above the horizon.
         floor_r, floor_g, floor_b: the floor.
         beside_r, beside_g, beside_b: a printed mat beside the road; other floors are one colour.
         edge_r, edge_g, edge_b: the lines at the track's edges.
-        centre_r, centre_g, centre_b: the line in its middle.
+        centre_r, centre_g, centre_b: the line in the track's middle.
         wall_r, wall_g, wall_b: the walls of a room, the sky at the horizon.
         texture: strength of the floor's texture; 1 is natural.
         edge_width_m, centre_width_m: the lines' widths.

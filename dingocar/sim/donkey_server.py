@@ -188,26 +188,32 @@ class DonkeyServer:
         assert task is not None
         self.figures.clients += 1
         link = _Link(self, reader, writer)
+        level, why = logging.INFO, "it hung up"
+        logger.info("%s has joined; %d now", link.name, len(self._links))
         try:
             if len(self._links) > self.max_clients:
                 raise ProtocolError(f"the server has its {self.max_clients} clients already; try again later")
             await link.run()
+            if link.session.closed:
+                why = "it said goodbye"
         except asyncio.CancelledError:
+            why = "the simulator was stopped"
             with contextlib.suppress(ProtocolError):
                 link.abort("the simulator was stopped")
         except OSError as error:
-            logger.info("%s is gone: %s", link.name, error)
+            why = f"the line broke ({error.strerror or error})"
         except DingocarError as error:
             self.figures.refused += 1
-            logger.warning("%s: %s; disconnected", link.name, error)
+            level, why = logging.WARNING, f"disconnected: {error}"
             await link.farewell(str(error))
         except Exception:
-            logger.exception("%s: the server's own mistake; disconnected", link.name)
+            level, why = logging.ERROR, "disconnected: the simulator has failed"
+            logger.exception("%s: the server's own mistake", link.name)
             await link.farewell("the simulator has failed; its log says why")
         finally:
             await link.close()
             self._links.pop(task, None)
-            logger.info("%s has left", link.name)
+            logger.log(level, "%s has left: %s", link.name, why)
 
 
 class _Link:

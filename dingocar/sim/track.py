@@ -228,6 +228,11 @@ def load_track(name: str | Path) -> Track:
     if Path(name).suffix == ".npy":
         return read_deepracer(os.path.expanduser(name))
     kind, colon, argument = str(name).partition(":")
+    if kind not in tracks.files() and ("/" in kind or Path(kind).suffix):
+        raise TrackError(
+            f"track {name}: no such track; expected a name ({', '.join(tracks.names())}), a DeepRacer .npy "
+            "file, or duckietown: and a map's .yaml file"
+        )
     build = tracks.load(kind)
     with calling(tracks.files()[kind]):
         track = build(argument if colon else None)

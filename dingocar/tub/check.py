@@ -16,6 +16,7 @@ from dingocar.tub import legacy
 from dingocar.tub.record import Problem, Record, bad_number
 from dingocar.tub.recover import MAX_FILLERS, catalog_origin, filler
 from dingocar.tub.tub import Tub, open_tub
+from dingocar.words import counted
 
 
 @dataclass
@@ -189,7 +190,7 @@ def _fix_legacy(folder: Path, broken: set[int]) -> list[str]:
     if not bad:
         return []
     legacy.save_deleted(folder, bad, delete=True)
-    return [f"marked {len(bad)} records without whole pictures or values as deleted"]
+    return [f"marked {counted(len(bad), 'record')} without whole pictures or values as deleted"]
 
 
 class _Repair:
@@ -227,7 +228,7 @@ class _Repair:
         self._replace(fmt.MANIFEST, manifest.text().encode(), "rebuilt the manifest")
         if self.broken:
             count = len(self.broken & numbers)
-            self.fixed.append(f"marked {count} records without whole pictures as deleted")
+            self.fixed.append(f"marked {counted(count, 'record')} without whole pictures as deleted")
         return self.fixed
 
     def _records(

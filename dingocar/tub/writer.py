@@ -25,6 +25,7 @@ from dingocar.files import replace_file
 from dingocar.tub import format as fmt
 from dingocar.tub.encode import Job, RecordEncoder, check_inputs, check_metadata, write_picture
 from dingocar.tub.recover import new_catalog, open_for_writing, session_id
+from dingocar.words import counted
 
 logger = logging.getLogger(__name__)
 
@@ -257,7 +258,7 @@ class TubWriter:
             advice = "; make room or use another disk" if isinstance(self._error, OSError) else ""
             raise TubError(
                 f"{self.path}: recording stopped at record {self._manifest.current_index}, "
-                f"{self.dropped} records lost: {reason}{advice}"
+                f"{counted(self.dropped, 'record')} lost: {reason}{advice}"
             ) from self._error
 
     def _has_room(self) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dingocar.clock import Clock, MonotonicClock
 from dingocar.errors import DingocarError, UsageError, did_you_mean
 from dingocar.parts.drive_mode import MODES
+from dingocar.words import counted
 
 logger = logging.getLogger(__name__)
 
@@ -328,7 +329,7 @@ class ControllerHub:
         try:
             self.on_erase(n)
         except DingocarError as error:
-            logger.warning("the last %d records could not be erased: %s", n, error)
+            logger.warning("the last %s could not be erased: %s", counted(n, "record"), error)
 
 
 def _clip(value: float) -> float:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dingocar.cli.drive import _text
 from dingocar.cli.main import main
 
 NO_WEB = ["--set", "CONTROLLER=none"]
@@ -66,6 +67,22 @@ def test_a_car_outside_the_simulator_counts_no_laps(car, capsys):
 def test_what_only_the_simulator_can_is_refused_with_a_camera(car, capsys, option, value):
     told = refused(car, capsys, option, value, *MOCK)
     assert f"{option} is for the simulator, and CAMERA is 'mock'" in told
+
+
+def test_one_lap_is_one_lap():
+    figures = {"loops": 1, "laps": 1, "off_tracks": 1, "overruns": 1, "records": 1, "dropped": 0}
+    more = {"seconds": 1.0, "rate_hz": 20.0, "reason": "laps", "tub": "data"}
+    assert _text(figures | more, simulated=True) == (
+        "1 lap, off the track 1 time; 1 loop in 1.0 s (20.0 Hz, 1 overrun), ended by laps; "
+        "1 record in data, 0 dropped"
+    )
+
+
+def test_the_settings_are_read_once(car, capsys):
+    (car / "myconfig.py").write_text('with open(__file__ + ".read", "a") as file:\n    file.write("x")\n')
+    told, _ = drive(car, capsys, "--expert", "--track", "oval", "--look", "photo")
+    assert told.startswith("the expert drives on oval (photo)")
+    assert (car / "myconfig.py.read").read_text() == "x"
 
 
 def test_what_the_user_recorded_is_reported(car, capsys):

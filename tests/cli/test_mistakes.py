@@ -103,6 +103,19 @@ def test_a_keras_file_that_is_no_pilot(car, tmp_path, capsys):
         (["evaluate", "--expert", "--look", "flt"], "unknown look 'flt'; did you mean 'flat'?"),
         (["record", "--tub", "x", "--noise", "2"], "--noise must be a number from 0 to 1, got '2'"),
         (["list", "pilot"], "unknown kind 'pilot'; did you mean 'pilots'?"),
+        (["list", "parameter"], "unknown kind 'parameter'; did you mean 'parameters'?"),
+        (["evaluate", "--expert", "--track", "/tmp/x"], "track /tmp/x: no such track; expected a name"),
+        (["evaluate", "--expert", "--track", "duckietown:"], "expected a map's name"),
+        (["leaderboard", "rn", "s.toml"], "leaderboard: unknown command 'rn'; did you mean 'run'?"),
+        (["leaderboard"], "leaderboard: expected one of run, show, video; see dingocar leaderboard --help"),
+        (["sim", "sevre"], "unknown sim command 'sevre'; did you mean 'serve'?"),
+        (["duckietown", "recrod"], "duckietown: unknown command 'recrod'; did you mean 'record'?"),
+        (["duckietown", "x"], "duckietown: unknown command 'x'; known: evaluate, maps, record"),
+        (
+            ["leaderboard", "show", "s.toml", "--html", "nodir/x.html"],
+            "--html nodir/x.html: no such folder: nodir; make it first",
+        ),
+        (["leaderboard", "show", "s.toml", "--html", "."], "--html .: is a folder; name a file"),
         (["createcar", "--path", "x", "--template", "complet"], "did you mean 'complete'?"),
         (["drive"], "there is no car here"),
         (["export", "--model", "x.keras", "--for", "donkycar", "--out", "x.h5"], "known is donkeycar"),
@@ -115,6 +128,15 @@ def test_other_mistakes(argv, told, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert told in line(capsys, *argv)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", ["evaluate", "duckietown evaluate", "movie --tub x"])
+def test_a_pilot_that_is_not_there_is_told_before_keras_is_imported(capsys, monkeypatch, words):
+    def quieten(_):
+        raise AssertionError("it would import keras")
+
+    monkeypatch.setattr(os, "dup", quieten)
+    assert "nope.keras: no such file" in line(capsys, *words.split(), "--model", "nope.keras")
 
 
 def test_a_car_is_not_overwritten_unasked(car, capsys):

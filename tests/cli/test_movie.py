@@ -51,7 +51,7 @@ def test_a_pilot_is_loaded_and_asked(tub, monkeypatch, capsys):
 def test_unreadable_pictures_are_told(tub, tmp_path, capsys):
     (tmp_path / "oval" / "images" / "4_cam_image_array_.jpg").unlink()
     run(["movie", "--tub", tub, "--out", "a.gif"])
-    assert "1 pictures could not be read" in capsys.readouterr().out
+    assert "1 picture could not be read" in capsys.readouterr().out
 
 
 def test_mistakes(tub):

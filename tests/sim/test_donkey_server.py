@@ -624,6 +624,7 @@ def test_the_command_serves_until_it_is_stopped(number, code):
         process.send_signal(number)
         assert b"aborted" in line.recv(1000)
         line.close()
-        out, _ = process.communicate(timeout=PATIENCE_S)
+        out, told = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code
+    assert told.count("has joined; 1 now") == told.count("has left: the simulator was stopped") == 1
     assert json.loads(out)["clients"] == 1

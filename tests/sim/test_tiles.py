@@ -167,8 +167,9 @@ def test_files_that_are_no_maps(tmp_path):
     path = tmp_path / "map.yaml"
     for content, message in (
         ("tiles: [", "not a YAML file"),
-        ("- 1", "must have tiles and tile_size"),
-        ("tiles: [[grass]]", "must have tiles and tile_size"),
+        ("- 1", "must have tiles, rows of tiles as straight/E or grass$"),
+        ("tiles: [[grass]]", "must have tile_size, the side of a tile in metres; Duckietown's own is 0.585$"),
+        ("tile_size: 0.5", "must have tiles, rows"),
         ("!!python/object/apply:os.getcwd []", "not a YAML file"),
         ("[" * 2_000, "not a YAML file"),
         ("#" * (duckietown.MAX_FILE_BYTES + 1), "larger than"),
@@ -189,6 +190,14 @@ def test_unknown_names_are_helped():
         load_track("duckietown:bend")
     with pytest.raises(UnknownNameError, match="did you mean 'ccw'"):
         load_track("duckietown:loop,ccv")
+
+
+@pytest.mark.parametrize("name", ["duckietown:", "duckietown:,cw"])
+def test_an_empty_name_is_no_map(name):
+    with pytest.raises(
+        TrackError, match=r"a map's name \(bends, crossing, loop\) or a .yaml file .* got nothing"
+    ):
+        load_track(name)
 
 
 def test_without_pyyaml_the_message_names_the_extra(monkeypatch):

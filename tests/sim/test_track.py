@@ -153,6 +153,14 @@ def test_unknown_names_get_a_suggestion():
         load_track("circiut")
 
 
+@pytest.mark.parametrize("name", ["/tmp/x", "tracks/mine.npz", "./map.yaml", "map.yaml", "~/mine:3"])
+def test_a_path_that_is_no_track_is_told_what_files_are(name):
+    with pytest.raises(
+        TrackError, match=r"no such track; expected a name \(.*oval.*\), a DeepRacer .npy file, or"
+    ):
+        load_track(name)
+
+
 @pytest.mark.parametrize("name", ["oval:3", "circuit:", "random:-1", "random:x", "random:1.5"])
 def test_wrong_arguments(name):
     with pytest.raises(TrackError, match=r"argument|whole number"):

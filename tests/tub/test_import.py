@@ -409,7 +409,7 @@ def test_the_command_reports(tmp_path, capsys):
     save(tmp_path / "rec" / "a.jpg")
     assert main(["tub", "import", str(tmp_path / "rec"), "--tub", str(tmp_path / "b")]) == 0
     told = capsys.readouterr().out
-    assert "1 records in 1 sessions" in told and "--domain" in told and "no labels" in told
+    assert "1 record in 1 session from" in told and "--domain" in told and "no labels" in told
     assert (
         main(["tub", "import", str(tmp_path / "rec"), "--tub", str(tmp_path / "c"), "--domain", "reel"]) == 2
     )

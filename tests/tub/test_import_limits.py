@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dingocar.errors import TubError
-from dingocar.tub.importers import folder, import_tub, safe_pickle
+from dingocar.cli.main import main
+from dingocar.errors import TubError, UsageError
+from dingocar.tub.importers import Settings, _sample, folder, import_tub, safe_pickle
 from dingocar.tub.importers._sample import number
 from dingocar.tub.importers.safe_pickle import PickleError, read_pickles
 
@@ -159,3 +160,107 @@ def test_a_udacity_label_out_of_range_is_left_out_and_named(tmp_path):
     result = import_tub(tmp_path / "rec", tmp_path / "tub")
     assert (result.records, result.skipped) == (3, 1)
     assert "driving_log.csv:3: steering 99; expected -1 to 1; left out" in result.problems[0]
+
+
+def write_log(path, times, shape=(60, 80, 3)):
+    """A log of one step that is listed so many times: two bytes each."""
+    step = [np.zeros(shape, np.uint8), [0.1, 0.2]]
+    path.write_bytes(pickle.dumps([step] * times, 4))
+
+
+@pytest.mark.parametrize("shape", [(60, 80, 3), (1, 1, 3)], ids=["large", "tiny"])
+def test_a_log_that_lists_one_picture_again_and_again_is_refused(tmp_path, monkeypatch, shape):
+    monkeypatch.setattr(_sample, "FREE_BYTES", 1 << 20)
+    write_log(tmp_path / "train.log", 50_000, shape)
+    with pytest.raises(
+        TubError, match=r"train.log: lists the same pictures again and again: \d+ bytes so far"
+    ):
+        import_tub(tmp_path / "train.log", tmp_path / "tub")
+    assert [path.name for path in tmp_path.iterdir()] == ["train.log"]
+    write_log(tmp_path / "train.log", 10, shape)  # a few times is no bomb
+    assert import_tub(tmp_path / "train.log", tmp_path / "tub").records == 9
+
+
+@pytest.mark.parametrize("table", ["labels.csv", "driving_log.csv"])
+def test_a_table_that_lists_one_picture_again_and_again_is_refused(tmp_path, monkeypatch, table):
+    monkeypatch.setattr(_sample, "FREE_BYTES", 1 << 16)
+    for name in map(str, range(200)):
+        save(tmp_path / "rec" / f"{name}.png")
+    head, row = {
+        "labels.csv": ("file,steering,throttle", "{}.png,0,0"),
+        "driving_log.csv": ("center,left,right,steering,throttle,brake,speed", "{}.png,x,y,0,0,0,0"),
+    }[table]
+    again, once = ([head, *(row.format(n) for n in names)] for names in ([0] * 200, range(200)))
+    (tmp_path / "rec" / table).write_text("\n".join(again))
+    with pytest.raises(TubError, match=f"{table}: lists the same pictures again and again"):
+        import_tub(tmp_path / "rec", tmp_path / "tub")
+    (tmp_path / "rec" / table).write_text("\n".join(once))
+    assert import_tub(tmp_path / "rec", tmp_path / "tub").records == 200
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x/" * 2000, "x" * 60_000], ids=["name", "path", "line"])
+@pytest.mark.parametrize("table", ["labels.csv", "driving_log.csv"])
+def test_a_picture_whose_name_is_too_long_is_left_out(tmp_path, table, name):
+    save(tmp_path / "rec" / "a.jpg")
+    head, row = {
+        "labels.csv": ("file,steering,throttle", "{},0,0"),
+        "driving_log.csv": ("center,left,right,steering,throttle,brake,speed", "{},x,y,0,0,0,0"),
+    }[table]
+    rows = [head, row.format(f"{name}.jpg"), row.format("a.jpg")]
+    (tmp_path / "rec" / table).write_text("\n".join(rows))
+    result = import_tub(tmp_path / "rec", tmp_path / "tub")
+    assert (result.records, result.skipped) == (1, 1)
+    assert f"{table}:2: " in result.problems[0] and len(result.problems[0]) < 250
+
+
+def test_an_integer_too_long_for_python_is_named(tmp_path):
+    save(tmp_path / "rec" / "a.jpg")
+    (tmp_path / "rec" / "labels.jsonl").write_text('{"file": "a.jpg", "steering": %s}' % ("9" * 5000))
+    with pytest.raises(
+        TubError, match=r"labels.jsonl:1: is no JSON \(has an integer of more than 4300 digits"
+    ):
+        import_tub(tmp_path / "rec", tmp_path / "tub")
+
+
+OTHERS = {
+    "--cameras center": (["--cameras", "center"], "udacity"),
+    "--side-steering 0.2": (["--cameras", "all", "--side-steering", "0.2"], "udacity"),
+    "--as-logged": (["--as-logged"], "duckietown"),
+}
+
+
+@pytest.mark.parametrize("options", OTHERS)
+def test_options_of_another_format_are_refused(tmp_path, monkeypatch, capsys, options):
+    monkeypatch.chdir(tmp_path)
+    words, owner = OTHERS[options]
+    save(tmp_path / "pictures" / "a.jpg")
+    write_log(tmp_path / "train.log", 3)
+    for source, name in (("pictures", "folder"), ("train.log", "duckietown")):
+        code = main(["tub", "import", source, "--tub", f"{name}-tub", *words])
+        told = capsys.readouterr().err
+        if name == owner:
+            assert code == 0
+            continue
+        assert code == 2 and told.count("\n") == 1
+        assert (
+            f"{words[0]} is for the format {owner}, and {source} is of the format {name}; leave it out"
+            in told
+        )
+        assert not (tmp_path / f"{name}-tub").exists()
+
+
+def test_side_steering_without_side_cameras_is_refused():
+    with pytest.raises(UsageError, match="ask for them too: cameras all"):
+        Settings(side_steering=0.3)
+
+
+@pytest.mark.parametrize("shape", ["100000x100000", "99999x99999", "4x4", "30", "-1x30", "9" * 5000 + "x8"])
+def test_a_shape_out_of_bounds_is_one_clear_line(tmp_path, capsys, shape):
+    save(tmp_path / "rec" / "a.jpg")
+    assert (
+        main(["tub", "import", str(tmp_path / "rec"), "--tub", str(tmp_path / "tub"), f"--shape={shape}"])
+        == 2
+    )
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "--shape must be height x width of 8 to 4096 pixels, like 120x160, got " in told

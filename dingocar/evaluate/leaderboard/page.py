@@ -18,6 +18,7 @@ from dingocar.evaluate.leaderboard.keys import row_key
 from dingocar.evaluate.leaderboard.row import paths_file
 from dingocar.evaluate.leaderboard.suite import EXPERT, Recording, Row, Suite
 from dingocar.files import replace_file
+from dingocar.words import counted
 
 #: A cell of a table: text, or text and a class of the style sheet.
 Text = str | tuple[str, str]
@@ -176,7 +177,7 @@ def _recording(recording: Recording | None) -> str:
         return "–"
     drawn = Path(recording.randomisation).stem
     tracks = ", ".join(recording.tracks)
-    return f"{recording.frames} frames of {tracks} in {recording.look}, randomisation {drawn}"
+    return f"{counted(recording.frames, 'frame')} of {tracks} in {recording.look}, randomisation {drawn}"
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

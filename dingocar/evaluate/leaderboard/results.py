@@ -106,12 +106,14 @@ class Results:
             return
 
     def _parse(self, line: bytes, number: int) -> dict[str, Any]:
+        why = "no object with key, row and status"
         try:
             row = parse_json(line)
-        except ValueError:
-            row = None
+        except ValueError as error:
+            row, why = None, str(error)[:200]
         if not (isinstance(row, dict) and {"key", "row", "status"} <= row.keys()):
             raise UsageError(
-                f"{self.path}:{number}: is no row of a leaderboard; remove the line, and it is run again"
+                f"{self.path}:{number}: is no row of a leaderboard ({why}); remove the line, and it is run "
+                "again"
             )
         return row

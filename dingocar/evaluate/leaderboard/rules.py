@@ -14,8 +14,12 @@ from dingocar.sim.randomisation import BOUNDS, Randomisation, load_randomisation
 from dingocar.sim.tiles import TileTrack
 from dingocar.sim.track import Track, load_track
 from dingocar.training import TrainingSettings
+from dingocar.training.split import MIN_BLOCK_FRAMES
+from dingocar.words import counted
 from dingocar.zoo import Pilot, pilots
 
+#: Fewer pictures cannot be parted into some to learn from and a block that is held out.
+LEAST_FRAMES = 2 * MIN_BLOCK_FRAMES
 #: Settings of the training that are not a suite's to choose.
 _OURS = ("seed", "split_seed", "progress", "curve", "workers", "decode_workers")
 #: Appearances of a look that are drawn to see where its parameters lie.
@@ -114,9 +118,11 @@ def _check_frame(suite: Suite) -> None:
     seeds = suite.seeds
     if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise UsageError(f"seeds: expected whole numbers >= 0, all different, got {list(seeds)}")
-    if len(suite.picture) != 2 or min(suite.picture) < 8 or suite.picture[1] % 4:
+    sides = suite.picture
+    if len(sides) != 2 or not all(8 <= side <= 4096 for side in sides) or sides[1] % 4:
         raise UsageError(
-            f"picture: expected [height, width], the width a multiple of 4, got {list(suite.picture)}"
+            "picture: expected [height, width] of 8 to 4096 pixels, the width a multiple of 4, got "
+            f"{list(sides)}"
         )
     load_look(suite.target)
     names = [method.name for method in suite.methods]
@@ -146,6 +152,11 @@ def _check_method(suite: Suite, method: MethodSpec) -> None:
     expected = " or ".join(map(repr, targets))
     for candidate in range(len(method.candidates)) if method.candidates else (None,):
         training_settings(suite, method, 0, candidate)
+    if method.recording.frames < LEAST_FRAMES:
+        raise UsageError(
+            f"{where}.recording.frames: expected at least {LEAST_FRAMES} to learn from, got "
+            f"{method.recording.frames}"
+        )
     for name, recording in method.recordings.items():
         load_look(recording.look)
         load_randomisation(recording.randomisation)
@@ -234,7 +245,10 @@ def notes(suite: Suite) -> list[Note]:
     found = []
     if len(suite.seeds) < LEAST_SEEDS:
         found.append(
-            Note(f"Not a comparison: {len(suite.seeds)} seeds, at least {LEAST_SEEDS} are needed.", True)
+            Note(
+                f"Not a comparison: {counted(len(suite.seeds), 'seed')}, at least {LEAST_SEEDS} are needed.",
+                True,
+            )
         )
     roles = {method.role for method in suite.methods}
     for role, why in (("source", "a method's gain"), ("oracle", "what could be reached")):

@@ -13,6 +13,8 @@ from dingocar.errors import UsageError, did_you_mean
 
 #: Fewer seeds are no comparison.
 LEAST_SEEDS = 3
+#: Most pictures of one recording: at 60x80 some gigabytes, and hours of driving.
+MAX_FRAMES = 1_000_000
 #: The row of the scripted driver, which is always there.
 EXPERT = "expert"
 
@@ -29,7 +31,7 @@ class Recording:
     Attributes:
         tracks: each gets its even share of the frames.
         look, randomisation: of the world; a file's path is taken from the suite's folder.
-        frames: pictures in all.
+        frames: pictures in all, at least one for each track and at most `MAX_FRAMES`.
         noise: how much the driving is disturbed, 0 to 1; the label is always the expert's own action.
         episode_frames: so many pictures after each reset; a randomised world is drawn anew at each.
         domain: what the tub says of itself.
@@ -46,8 +48,10 @@ class Recording:
     def check(self, where: str) -> None:
         """Raises a `UsageError` if a value is out of its range."""
         _need(bool(self.tracks), f"{where}.tracks", "at least one track", list(self.tracks))
-        _need(self.episode_frames >= 1, f"{where}.episode_frames", "at least 1", self.episode_frames)
-        _need(len(self.tracks) <= self.frames, f"{where}.frames", "at least one for each track", self.frames)
+        least = len(self.tracks)
+        for name, low in (("frames", least), ("episode_frames", 1)):
+            value = getattr(self, name)
+            _need(low <= value <= MAX_FRAMES, f"{where}.{name}", f"from {low} to {MAX_FRAMES}", value)
         _need(0 <= self.noise <= 1, f"{where}.noise", "a number from 0 to 1", self.noise)
 
 
@@ -228,7 +232,7 @@ def load_suite(path: Path) -> Suite:
 
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except ValueError as error:  # no TOML, no text, or an integer too long for Python
         raise UsageError(f"{path}: is no TOML file ({error})") from None
     except OSError as error:
         raise UsageError(f"{path}: the suite cannot be read ({error.strerror})") from None
@@ -254,10 +258,13 @@ def suite_from(table: Mapping[str, Any], where: str, folder: Path | None = None)
     entries = {}
     for name in ("pilots", "methods", "worlds"):
         entries[name] = table.pop(name, None) or {}
+        if not entries[name]:
+            raise UsageError(
+                f"{where}: has no {name}; a suite needs [pilots.NAME], [methods.NAME] and [worlds.NAME], see "
+                "docs/leaderboard.md"
+            )
         fine = isinstance(entries[name], dict) and all(isinstance(e, dict) for e in entries[name].values())
-        _need(
-            fine and bool(entries[name]), f"{where}: {name}", f"tables [{name}.NAME]", entries[name] or "none"
-        )
+        _need(fine, f"{where}: {name}", f"tables [{name}.NAME]", entries[name])
         bad = [key for key in entries[name] if "/" in key or key == EXPERT or not key]
         _need(not bad, f"{where}: {name}", f"names without '/' other than '{EXPERT}'", bad)
     methods = tuple(
@@ -345,7 +352,16 @@ def _value(value: Any, hint: Any, where: str) -> Any:
 
 def _need(fine: bool, where: str, expected: str, got: Any) -> None:
     if not fine:
-        raise UsageError(f"{where}: expected {expected}, got {got!r}")
+        raise UsageError(f"{where}: expected {expected}, got {_shown(got)}")
+
+
+def _shown(value: Any) -> str:
+    """A value for a message, in a line that is not too long."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number of thousands of digits"  # one in hexadecimal is read, and cannot be printed
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _without_none(entry: Mapping[str, Any]) -> dict[str, Any]:

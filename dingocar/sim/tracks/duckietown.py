@@ -12,6 +12,11 @@ from dingocar.sim.tiles import TileMap, TileTrack
 MAPS = Path(__file__).resolve().parents[1] / "maps"
 #: Largest map file that is read: maps come from other people.
 MAX_FILE_BYTES = 256 << 10
+#: What a map must have, and what it is.
+_NEEDED = {
+    "tiles": "rows of tiles as straight/E or grass",
+    "tile_size": "the side of a tile in metres; Duckietown's own is 0.585",
+}
 #: Longest text or number in a map.
 MAX_SCALAR_CHARS = 1000
 
@@ -25,18 +30,24 @@ def build(argument: str | None) -> TileTrack:
 
     Raises:
         UnknownNameError: no such map or direction.
-        TrackError: the file is no map, or has no closed loop.
+        TrackError: there is no name between colon and comma; the file is no map, or has no closed loop.
         MissingExtraError: PyYAML is not installed.
     """
-    text, comma, direction = (argument or "loop").rpartition(",")
+    argument = "loop" if argument is None else argument
+    text, comma, direction = argument.rpartition(",")
     if not comma:
         text, direction = direction, ""
     elif direction not in ("cw", "ccw"):
         raise UnknownNameError("direction", direction, ("cw", "ccw"))
+    if not text:
+        raise TrackError(
+            f"track duckietown:{argument}: expected a map's name ({', '.join(map_names())}) or a .yaml file "
+            "after the colon, got nothing"
+        )
     path = find_map(text)
     tiles = read_map(path)
     try:
-        track = TileTrack(f"duckietown:{argument or 'loop'}", tiles, tiles.route())
+        track = TileTrack(f"duckietown:{argument}", tiles, tiles.route())
     except TrackError as error:
         raise TrackError(f"{path}: {error}") from None
     if direction and track.anticlockwise != (direction == "ccw"):
@@ -100,6 +111,7 @@ def read_map(path: Path) -> TileMap:
     ) as error:
         reason = " ".join(str(error).split())[:200]
         raise TrackError(f"{path}: not a YAML file ({reason})") from None
-    if not isinstance(data, dict) or "tiles" not in data or "tile_size" not in data:
-        raise TrackError(f"{path}: a map must have tiles and tile_size")
+    for name, meaning in _NEEDED.items():
+        if not isinstance(data, dict) or name not in data:
+            raise TrackError(f"{path}: a map must have {name}, {meaning}")
     return TileMap.parse(data["tiles"], data["tile_size"], str(path))

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dingocar.errors import TubError
+from dingocar.errors import TubError, UsageError
 from dingocar.registry import Registry
 from dingocar.tub.format import DOMAINS
-from dingocar.tub.importers._sample import Importer, Problems, Settings
+from dingocar.tub.importers._sample import SIDES_PX, Importer, Problems, Settings
 from dingocar.tub.importers._write import write_tub
 
 #: All formats that can be asked for by name.
 formats = Registry("format", "dingocar.tub.importers", entry="importer", hidden=("safe_pickle",))
 
-__all__ = ["Imported", "Importer", "Settings", "formats", "import_tub"]
+__all__ = ["SIDES_PX", "Imported", "Importer", "Settings", "formats", "import_tub"]
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,14 @@ def import_tub(
 
     Raises:
         UnknownNameError: there is no such format.
+        UsageError: a setting is given that is for another format.
         TubError: the source is none, holds nothing that can be used, or the tub is there already.
     """
     source, target = Path(source).expanduser(), Path(tub).expanduser().absolute()
     if domain is not None and domain not in DOMAINS:
         raise TubError(f"domain: expected sim or real, got {domain!r}")
     name, importer = choose(source, format)
+    _check_settings(settings, source, name, importer)
     domain = domain or importer.domain
     if target.is_symlink() or (target.exists() and not (target.is_dir() and not any(target.iterdir()))):
         raise TubError(
@@ -107,6 +109,17 @@ def import_tub(
         *(str(target), str(source), name, domain, written.records, written.labelled, written.sessions),
         *(problems.count, problems.lines),
     )
+
+
+def _check_settings(settings: Settings, source: Path, name: str, importer: Importer) -> None:
+    """Refuses settings of the other formats: they would be without effect."""
+    for other in formats.names():
+        for option in formats.load(other).options:
+            if option not in importer.options and getattr(settings, option) not in (None, False):
+                raise UsageError(
+                    f"--{option.replace('_', '-')} is for the format {other}, and {source} is of the format "
+                    f"{name}; leave it out"
+                )
 
 
 def choose(source: Path, format: str = "auto") -> tuple[str, Importer]:

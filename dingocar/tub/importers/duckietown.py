@@ -19,7 +19,7 @@ import numpy as np
 from dingocar.errors import TubError
 from dingocar.images import MAX_PIXELS, Uint8Array
 from dingocar.tub.importers._pickle_recipes import Array, PickleError
-from dingocar.tub.importers._sample import Importer, Problems, Sample, Settings, fitted, number
+from dingocar.tub.importers._sample import Claims, Importer, Problems, Sample, Settings, fitted, number
 from dingocar.tub.importers.safe_pickle import CutOffError, read_pickles
 
 #: First bytes of a pickle: protocols 2 to 5, and a list as protocols 0 and 1 write it.
@@ -53,12 +53,13 @@ def read(
     """Yields the steps in order; each pickle is a run, and a step that is `done` ends one too."""
     file = _file(source)
     size = file.stat().st_size
-    runs = _Runs(settings)
+    runs, claims = _Runs(settings), Claims(file)
     with file.open("rb") as opened:
         number_of = 0
         try:
             for value, done in read_pickles(opened, size):
-                steps = list(_steps(value, file, number_of, problems))
+                claims.held = done
+                steps = list(_steps(value, file, number_of, problems, claims))
                 # A logger that writes single steps has its episodes end with `done` alone.
                 yield from runs.take(steps, ends=len(steps) > 1)
                 del value, steps  # before the next one is read
@@ -116,11 +117,11 @@ def command_of(left: float, right: float) -> tuple[float, float]:
     return min(1.0, max(-1.0, steering)), (left + right) / 2
 
 
-def _steps(value: Any, file: Path, pickle: int, problems: Problems) -> Iterator[_Step]:
+def _steps(value: Any, file: Path, pickle: int, problems: Problems, claims: Claims) -> Iterator[_Step]:
     """The steps in one pickle; those that cannot be read are noted.
 
     Raises:
-        TubError: the pickle is of no kind that is known.
+        TubError: the pickle is of no kind that is known, or lists its pictures too often.
     """
     for place, raw in enumerate(_raw_steps(value, file, pickle), 1):
         try:
@@ -130,10 +131,13 @@ def _steps(value: Any, file: Path, pickle: int, problems: Problems) -> Iterator[
             else:
                 done = False
             done = done or (len(raw) > 3 and _flag(raw[3]))
-            yield _Step(_picture(raw[0]), _wheels(raw[1]), done)
+            step = _Step(_picture(raw[0]), _wheels(raw[1]), done)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             what = f"no {error}" if isinstance(error, KeyError) else str(error)
             problems.add(f"{file.name}: episode {pickle + 1}, step {place}: {what}; left out")
+        else:
+            claims.add(step.picture.nbytes)
+            yield step
 
 
 def _raw_steps(value: Any, file: Path, pickle: int) -> list[Any]:
@@ -206,5 +210,8 @@ def _file(source: Path) -> Path:
 
 
 importer = Importer(
-    fits, read, "the train.log of Duckietown's imitation baseline (pickles)", "sim", rate_hz=30.0, rank=1
+    *(fits, read, "the train.log of Duckietown's imitation baseline (pickles)", "sim"),
+    rate_hz=30.0,
+    rank=1,
+    options=("as_logged",),
 )

@@ -18,7 +18,16 @@ from typing import Any
 
 from dingocar.errors import ImageError, TubError, did_you_mean
 from dingocar.files import parse_json
-from dingocar.tub.importers._sample import Importer, Problems, Sample, Settings, load_picture, number
+from dingocar.tub.importers._sample import (
+    Claims,
+    Importer,
+    Problems,
+    Sample,
+    Settings,
+    load_picture,
+    number,
+    size_of,
+)
 from dingocar.tub.importers._table import open_table
 
 PICTURES = (".jpg", ".jpeg", ".png")
@@ -27,6 +36,8 @@ TABLES = (".csv", ".jsonl", ".json")
 MAX_PICTURES = 1_000_000
 MAX_DEPTH = 4
 MAX_JSON_BYTES = 1 << 26
+#: Longest name of a file, and longest path, that is looked for.
+MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 1024
 #: What a column may be called; the first word is ours.
 COLUMNS: dict[str, tuple[str, ...]] = {
     "file": (
@@ -55,7 +66,7 @@ def read(
     if table is None:
         yield from _unlabelled(source, settings, problems, on_progress)
         return
-    root = table.parent
+    root, claims = table.parent, Claims(table)
     runs: dict[str, int] = {}
     for line, row in _rows(table, on_progress):
         where = f"{table.name}:{line}"
@@ -72,6 +83,7 @@ def read(
             what = f"no {error}" if isinstance(error, KeyError) else str(error)
             problems.add(f"{where}: {what}; left out")
             continue
+        claims.add(size_of(picture), str(path))
         session = str(row["session"]) if "session" in row else str(Path(str(row["file"])).parent)
         run = runs.setdefault(session[:200], len(runs))
         yield Sample(picture, run, steering, throttle, time_s if settings.rate_hz is None else None)
@@ -94,9 +106,12 @@ def inside(root: Path, name: str) -> Path:
     """The file of a picture that a table names.
 
     Raises:
-        ImageError: it would lie outside the table's folder.
+        ImageError: it would lie outside the table's folder, or no file can be called so.
     """
     plain = name.replace("\\", "/")
+    parts = [len(part.encode("utf-8", "replace")) for part in plain.split("/")]
+    if max(parts) > MAX_NAME_BYTES or sum(parts) > MAX_PATH_BYTES:
+        raise ImageError(f"{name[:80]!r}... is too long for a file's name")
     path = root / plain
     if (
         not plain

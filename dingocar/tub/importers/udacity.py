@@ -8,13 +8,23 @@ beside the table.
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path, PureWindowsPath
 
 from dingocar.errors import ImageError, TubError
-from dingocar.tub.importers._sample import Importer, Problems, Sample, Settings, load_picture, number
+from dingocar.tub.importers._sample import (
+    Claims,
+    Importer,
+    Problems,
+    Sample,
+    Settings,
+    load_picture,
+    number,
+    size_of,
+)
 from dingocar.tub.importers._table import open_table
 from dingocar.tub.importers.folder import inside
 
@@ -22,6 +32,8 @@ TABLE = "driving_log.csv"
 _FIELDS = ("center", "left", "right", "steering", "throttle", "brake", "speed")
 #: Side of the car each camera is on: what its picture asks for more, in units of `side_steering`.
 _CAMERAS = {"center": 0.0, "left": 1.0, "right": -1.0}
+#: What the settings leave open; see `Settings`.
+SIDE_STEERING = 0.2
 MPS_PER_MPH = 0.44704
 #: A longer time between two rows begins a new run, in seconds.
 PAUSE_S = 2.0
@@ -39,7 +51,8 @@ def read(
     """Yields the rows in order, camera by camera: each camera's pictures are runs of their own."""
     table = _table(source)
     cameras = list(_CAMERAS) if settings.cameras == "all" else ["center"]
-    run = -1
+    side_steering = SIDE_STEERING if settings.side_steering is None else settings.side_steering
+    run, claims = -1, Claims(table)
     for number_of, camera in enumerate(cameras):
 
         def report(share: float, done: int = number_of) -> None:
@@ -61,10 +74,11 @@ def read(
             if before_s is not None and time_s is not None and not 0 <= time_s - before_s <= PAUSE_S:
                 run += 1
             before_s = time_s
+            claims.add(size_of(picture), path.name)
             yield Sample(
                 picture,
                 run,
-                values["steering"] + settings.side_steering * _CAMERAS[camera],
+                values["steering"] + side_steering * _CAMERAS[camera],
                 values["throttle"] - values["brake"],
                 time_s if settings.rate_hz is None else None,
                 values["speed"] * MPS_PER_MPH,
@@ -108,7 +122,7 @@ def _find(folder: Path, told: str) -> tuple[Path, float | None]:
     """
     name = PureWindowsPath(told).name  # knows both kinds of slashes
     for place in (f"IMG/{name}", name):
-        if name and (folder / place).is_file():
+        if name and os.path.isfile(folder / place):  # Path's own raises where a name is too long
             return inside(folder, place), _time_of(name)
     raise ImageError(f"no picture {name[:80]!r} in {folder / 'IMG'}")
 
@@ -129,4 +143,8 @@ def _table(source: Path) -> Path:
     return source / TABLE if source.is_dir() else source if source.name == TABLE else source / TABLE
 
 
-importer = Importer(fits, read, "a folder with Udacity's driving_log.csv and IMG/", "sim", rate_hz=14.0)
+importer = Importer(
+    *(fits, read, "a folder with Udacity's driving_log.csv and IMG/", "sim"),
+    rate_hz=14.0,
+    options=("cameras", "side_steering"),
+)

@@ -75,7 +75,7 @@ def test_show(tiny, capsys, tmp_path):
     assert (tmp_path / "page.html").stat().st_size > 20_000
     capsys.readouterr()
     assert main(["leaderboard", "show", str(out)]) == 0
-    assert "!! Not a comparison: 1 seeds" in capsys.readouterr().out
+    assert "!! Not a comparison: 1 seed, at" in capsys.readouterr().out
 
 
 def test_candidates_are_chosen_by_the_dev_world(tiny):

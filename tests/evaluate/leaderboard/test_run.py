@@ -153,6 +153,9 @@ def test_a_damaged_line_is_named(tmp_path):
     (tmp_path / FILE).write_text('{"key": 1}\n')
     with pytest.raises(UsageError, match=r"results\.jsonl:1: is no row"):
         Results(tmp_path)
+    (tmp_path / FILE).write_text('{"key": %s}\n' % ("1" * 5000))
+    with pytest.raises(UsageError, match=r"\(has an integer of more than 4300 digits\); remove the line"):
+        Results(tmp_path)
     with pytest.raises(UsageError, match="holds no results of a leaderboard"):
         load_run(tmp_path)
     assert plain()

@@ -95,7 +95,28 @@ BROKEN = {
     "unknown randomisation 'mildd'": {"methods__mild__recording": {"randomisation": "mildd"}},
     "worlds.away.laps: expected a whole number, got '4'": {"worlds__away__laps": "4"},
     "methods.mild.recording.noise: expected a number from 0 to 1": {"methods__mild__recording": {"noise": 2}},
+    "methods.mild.recording.frames: expected from 1 to 1000000, got 1000000000000": {
+        "methods__mild__recording": {"frames": 10**12}
+    },
+    "methods.mild.recording.frames: expected from 2 to 1000000, got 1": {
+        "methods__mild__recording": {"tracks": ["random:1", "oval"], "frames": 1}
+    },
+    "methods.mild.recording.frames: expected at least 20 to learn from, got 1": {
+        "methods__mild__recording": {"frames": 1}
+    },
+    "methods.mild.labelled.frames: expected from 1 to 1000000, got 0": {
+        "methods__mild__labelled": {"look": "photo", "frames": 0}
+    },
+    "methods.mild.recording.episode_frames: expected from 1 to 1000000, got 0": {
+        "methods__mild__recording": {"episode_frames": 0}
+    },
+    "worlds.away.frames: expected from 1 to 1000000, got a number of thousands of digits": {
+        "worlds__away__frames": 1 << 100_000
+    },
     "picture: expected [height, width]": {"picture": [64]},
+    "8 to 4096 pixels, the width a multiple of 4, got [64, 1000000000]": {"picture": [64, 10**9]},
+    "s.toml: has no methods; a suite needs [pilots.NAME], [methods.NAME] and [worlds.NAME]": {"methods": {}},
+    "s.toml: pilots: expected tables [pilots.NAME], got 7": {"pilots": 7},
     "names without '/'": {"pilots__a/b": {}},
     "unknown setting 'metods'; did you mean 'methods'": {"metods": {}},
 }
@@ -252,11 +273,20 @@ def test_our_own_suites_keep_the_rules(file):
     assert not any(note.grave for note in notes(suite))
 
 
-@pytest.mark.parametrize("text", ["a = ", "\xff", "title = 1"])
+NO_SUITES = {
+    "a = ": "is no TOML file",
+    "\xff": "is no TOML file",
+    f"seeds = [{'1' * 5000}]": "is no TOML file",
+    "": "s.toml: has no pilots; a suite needs",
+    "title = 1": "s.toml: has no pilots; a suite needs",
+}
+
+
+@pytest.mark.parametrize("text", NO_SUITES, ids=lambda text: text[:20])
 def test_a_file_that_is_no_suite(tmp_path, text):
     file = tmp_path / "s.toml"
     file.write_bytes(text.encode("latin-1"))
-    with pytest.raises(UsageError, match=r"s\.toml"):
+    with pytest.raises(UsageError, match=NO_SUITES[text]):
         load_suite(file)
     with pytest.raises(UsageError, match="cannot be read"):
         load_suite(tmp_path / "none.toml")
