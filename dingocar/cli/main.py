@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None, car: Path | None = None) -> int:
     except KeyboardInterrupt:
         code, told = 130, "interrupted"
     except BrokenPipeError:
-        _let_output_go()  # its reader (head, less) has gone
+        _let_go(1)  # its reader (head, less) has gone
         return 0
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:
@@ -92,14 +92,15 @@ def main(argv: list[str] | None = None, car: Path | None = None) -> int:
     try:
         print(f"dingocar: {told}", file=sys.stderr)
     except OSError:  # the terminal has gone
-        _let_output_go()
+        _let_go(1, 2)
         return 1
     return code
 
 
-def _let_output_go() -> None:
-    """Lets go of standard output: flushing it to nobody would end Python with a code of its own."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _let_go(*streams: int) -> None:
+    """Lets go of output streams: flushing them to nobody would end Python with a code of its own, 120."""
+    for stream in streams:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
 class Stopped(KeyboardInterrupt):

@@ -9,7 +9,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 
 
 def test_a_full_clean_lap_by_keys(page):
-    page.locator("#limit").fill("40")
+    page.locator("#limit").fill("28")
     page.locator("#pad").focus()
     driver = KeyDriver(page)
     driver.drive(lambda seen: seen["laps"] >= 1 or seen["off_tracks"])
