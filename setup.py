@@ -36,8 +36,12 @@ DUCKIETOWN = [
     "gym==0.23.1; python_version < '3.12'",
     "opencv-python>=4.10; python_version < '3.12'",
 ]
-TRAIN = ["tensorflow>=2.21", "keras>=3.15", "h5py>=3.11", "matplotlib>=3.9", "simplejpeg>=1.8"]
-TEST = ["pytest>=8.3", "playwright>=1.50", "httpx>=0.27"]
+# scikit-learn: the probes that judge features, and their pictures.
+TRAIN = [
+    *("tensorflow>=2.21", "keras>=3.15", "h5py>=3.11", "matplotlib>=3.9", "simplejpeg>=1.8"),
+    "scikit-learn>=1.5",
+]
+TEST = ["pytest>=8.3", "pytest-xdist>=3.6", "playwright>=1.50", "httpx>=0.27"]
 
 setup(
     name="dingocar",
@@ -73,6 +77,7 @@ setup(
         "test": TEST,
         "dev": [
             *(*PI, *WEB, *GAMEPAD, *CAMERA, *MQTT, *MOVIE, *GYM, *TRAIN, *TEST),
+            "jax>=0.6",  # the second backend that the methods are tested on
             *("pyyaml>=6.0", "ruff>=0.14", "mypy>=1.18", "atheris>=3.0; sys_platform == 'linux'"),
         ],
     },

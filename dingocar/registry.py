@@ -45,6 +45,7 @@ class Registry:
             never are.
         recursive: also list subpackages, as `folder/name`.
         in_car: a car folder's own files join in.
+        hyphens: names have a hyphen where the file's name has an underscore.
     """
 
     def __init__(
@@ -55,9 +56,11 @@ class Registry:
         hidden: tuple[str, ...] = (),
         recursive: bool = False,
         in_car: bool = False,
+        hyphens: bool = False,
     ) -> None:
         self.kind, self.package, self.entry = kind, package, entry
         self.hidden, self.recursive, self.in_car = frozenset(hidden), recursive, in_car
+        self.hyphens = hyphens
 
     def files(self) -> dict[str, Path]:
         """Maps each entry's name to its file; nothing is imported. A car's own file wins."""
@@ -66,7 +69,7 @@ class Registry:
             for path in sorted(folder.glob("**/*.py" if self.recursive else "*.py")):
                 name = path.relative_to(folder).with_suffix("").as_posix()
                 if name not in hidden and not any(bit.startswith("_") for bit in name.split("/")):
-                    found[name] = path
+                    found[name.replace("_", "-") if self.hyphens else name] = path
         return found
 
     def names(self) -> list[str]:
@@ -122,6 +125,7 @@ class Registry:
         return _car_folder / f"{self.kind}s" if self.in_car and _car_folder is not None else None
 
     def _import(self, name: str, path: Path) -> ModuleType:
+        name = name.replace("-", "_") if self.hyphens else name
         own = self._car_subfolder()
         if own is None or not path.is_relative_to(own):
             return importlib.import_module(f"{self.package}.{name.replace('/', '.')}")

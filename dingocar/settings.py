@@ -3,13 +3,14 @@
 import ast
 import dataclasses
 import difflib
+import types
 import typing
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from dingocar.errors import did_you_mean
+from dingocar.errors import DingocarError, UnknownNameError, did_you_mean
 from dingocar.usercode import describe
 
 #: A car's own settings, for its own parts, start with this and are not checked.
@@ -155,3 +156,46 @@ def literal(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
+
+
+T = typing.TypeVar("T")
+
+
+def read_settings(kind: type[T], values: Mapping[str, Any], what: str, error: type[DingocarError]) -> T:
+    """Makes the frozen dataclass `kind`, which has defaults, of plain values.
+
+    Args:
+        kind: whose fields are the settings.
+        values: as a file or the command line has them; lists become tuples, whole numbers floats.
+        what: what to call one in messages, e.g. "pilot setting".
+        error: raised where a value has the wrong type.
+
+    Raises:
+        UnknownNameError: there is no such setting; the nearest one is suggested.
+        DingocarError: `error`, or what the dataclass itself raises.
+    """
+    hints = typing.get_type_hints(kind)
+    known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for name in values:
+        if name not in known:
+            raise UnknownNameError(what, name, known)
+    return kind(
+        **{name: _checked(f"{what} {name}", value, hints[name], error) for name, value in values.items()}
+    )
+
+
+def _checked(name: str, value: Any, hint: Any, error: type[DingocarError]) -> Any:
+    """Returns `value` as the type `hint` says (a list as a tuple, an int as a float)."""
+    if typing.get_origin(hint) is tuple:
+        kinds = typing.get_args(hint)
+        if isinstance(value, list | tuple) and len(value) == len(kinds):
+            return tuple(_checked(name, v, kind, error) for v, kind in zip(value, kinds, strict=True))
+    elif isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Literal:
+        if any(value == choice for choice in typing.get_args(hint)):
+            return value
+    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
+        return value
+    expected = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+    raise error(f"{name}: expected {expected}, got {value!r}")

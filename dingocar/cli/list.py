@@ -1,9 +1,10 @@
-"""List what there is: pilots, tracks, looks, parts, templates, commands, parameters of a randomisation
+"""List what there is: pilots, tracks, looks, parts, methods, templates, commands, parameters
 
 Usage:
     dingocar list [KIND] [--json]
 
-KIND is pilots, tracks, looks, parts, templates, commands or parameters; without it all their names are shown.
+KIND is pilots, tracks, looks, parts, methods (of domain adaptation), templates, commands or parameters (of a
+randomisation); without it all their names are shown.
 A car folder's own entries are listed too.
 """
 
@@ -23,6 +24,7 @@ PARAMETERS = "parameters"
 
 def registries() -> dict[str, Registry]:
     """Maps each kind's plural to its registry; nothing is imported."""
+    from dingocar.adapt import methods
     from dingocar.cli.main import commands
     from dingocar.parts import parts
     from dingocar.sim.look import looks
@@ -30,7 +32,7 @@ def registries() -> dict[str, Registry]:
     from dingocar.templates import templates
     from dingocar.zoo import pilots
 
-    return {f"{each.kind}s": each for each in (pilots, tracks, looks, parts, templates, commands)}
+    return {f"{each.kind}s": each for each in (pilots, tracks, looks, parts, methods, templates, commands)}
 
 
 def run(argv: list[str]) -> int:

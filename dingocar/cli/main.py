@@ -17,11 +17,11 @@ from dingocar.errors import DingocarError, MissingExtraError
 from dingocar.registry import Registry, use_car_folder
 from dingocar.supervision import stop_signals
 
-commands = Registry("command", "dingocar.cli", entry="run", hidden=("main",))
+commands = Registry("command", "dingocar.cli", entry="run", hidden=("main",), hyphens=True)
 
 #: The extra that brings a package.
 EXTRAS = {
-    **dict.fromkeys(("keras", "tensorflow", "h5py", "matplotlib", "simplejpeg"), "train"),
+    **dict.fromkeys(("keras", "tensorflow", "h5py", "matplotlib", "simplejpeg", "sklearn"), "train"),
     **dict.fromkeys(("starlette", "uvicorn", "websockets"), "web"),
     "adafruit_pca9685": "pi",
     "adafruit_blinka": "pi",

@@ -3,6 +3,7 @@
 Usage:
     dingocar train --tub DIR... [--type NAME] [--model FILE] [--transfer FILE] [--epochs N]
                    [--tflite KIND] [--comment TEXT] [--set NAME=VALUE]... [--json]
+                   [--adapt METHOD] [--unlabelled DIR]... [--real-labels N] [--select HOW]
 
 Options:
     --tub DIR          a tub to learn from; may be given several times
@@ -12,8 +13,17 @@ Options:
     --epochs N         most passes over the pictures; otherwise MAX_EPOCHS
     --tflite KIND      also write a .tflite: float, int8 or none; otherwise TFLITE
     --comment TEXT     a note in the model database
-    --set NAME=VALUE   a setting of config.py (UPPERCASE), of the training or of the pilot (lower case)
+    --set NAME=VALUE   a setting of config.py (UPPERCASE), of the training or of the pilot (lower case), or of
+                       the method (adapt.weight=0.3)
     --json             print one JSON object
+
+Options from simulation to a real car (each tub must say which of the two it is, see dingocar tub domain):
+    --adapt METHOD     teach the pilot not to tell simulated from real, see dingocar list methods; auto takes
+                       the recommended one, none learns from the simulated labels alone
+    --unlabelled DIR   a real tub whose labels, if it has any, are not used; may be given several times
+    --real-labels N    use the labels of so many real pictures only, drawn by the seed; otherwise of all
+    --select HOW       the epoch to keep: last, source (lowest loss), probe (domains least told apart) or
+                       consistency (steadiest steering on real pictures); otherwise last
 """
 
 from __future__ import annotations
@@ -54,6 +64,7 @@ FROM_CONFIG = {
 
 
 def run(argv: list[str]) -> int:
+    from dingocar.cli._train_adapt import adaptation, split_settings
     from dingocar.config import CarConfig
     from dingocar.registry import car_folder
     from dingocar.training import train
@@ -69,10 +80,12 @@ def run(argv: list[str]) -> int:
     tflite = args["--tflite"] or cfg.TFLITE
     if tflite not in ("float", "int8", "none"):
         raise UsageError(f"--tflite must be float, int8 or none, got {tflite!r}")
-    lower = {name: text for name, text in overrides.items() if not name.isupper()}
+    of_method, others = split_settings(overrides)
+    lower = {name: text for name, text in others.items() if not name.isupper()}
     pilot, settings = _settings(
         cfg.DEFAULT_MODEL_TYPE if args["--type"] is None else args["--type"], cfg, lower, args["--epochs"]
     )
+    adapt = adaptation(args, of_method, pilot)
     import_keras_quietly()
     result = train(
         tubs,
@@ -82,11 +95,14 @@ def run(argv: list[str]) -> int:
         transfer,
         models_folder=(folder or Path()) / cfg.MODELS_PATH,
         comment=args["--comment"],
+        adaptation=adapt,
     )
     figures = result.to_json() | {"tflite": None}
     if tflite != "none":
         note(f"writing {result.model.with_suffix('.tflite')} ({tflite})")
-        figures["tflite"] = str(to_tflite(result.model, None, tflite, tubs))
+        # It will drive on pictures like the unlabelled ones, so they are calibrated on too.
+        seen = [*tubs, *(map(Path, adapt.unlabelled) if adapt else ())]
+        figures["tflite"] = str(to_tflite(result.model, None, tflite, seen))
     show(figures, args["--json"], _text(figures))
     return 130 if result.interrupted else 0
 
@@ -104,25 +120,30 @@ def to_tflite(model: Path, out: Path | None, kind: str, tubs: list[Path]) -> Pat
 
 
 def _spread_images(tubs: list[Path], size: tuple[int, int], n: int) -> Iterator[Uint8Array]:
-    """About `n` pictures, evenly spread over all records of the tubs; broken ones are passed over."""
+    """Up to `n` pictures, evenly spread over all records of the tubs; broken ones are passed over."""
     from dingocar.tub import open_tub
 
     records = [record for tub in tubs for record in open_tub(tub)]
-    for record in records[:: max(1, len(records) // n)]:
+    count = min(n, len(records))
+    for place in range(count):
         try:
-            yield record.image(size=size)
+            yield records[place * len(records) // count].image(size=size)
         except ImageError:
             continue
 
 
 def _text(figures: dict[str, Any]) -> str:
+    from dingocar.cli._train_adapt import adaptation_text
+
     frames = figures["frames"]
     skipped = f", {frames['skipped']} skipped" if frames["skipped"] else ""
+    was = "was best" if figures["adaptation"] is None else "was kept"
     return "\n".join(
         [
             metrics_table(figures["validation"]),
             f"{counted(frames['train'], 'picture')} trained on, {frames['validation']} held out{skipped}; "
-            f"epoch {figures['best_epoch']} of {figures['epochs']} was best",
+            f"epoch {figures['best_epoch']} of {figures['epochs']} {was}",
+            *adaptation_text(figures),
             "{images_per_s:.0f} pictures/s in {precision}, {seconds:.0f} s in all".format(**figures),
             f"saved {figures['model']}" + (f" and {figures['tflite']}" if figures["tflite"] else ""),
         ]

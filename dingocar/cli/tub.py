@@ -6,6 +6,7 @@ Usage:
     dingocar tub clean PATH [--yes] [--json]
     dingocar tub delete PATH RECORDS [--json]
     dingocar tub restore PATH RECORDS [--json]
+    dingocar tub domain PATH DOMAIN [--force] [--json]
     dingocar tub import SOURCE --tub DIR [--format NAME] [--domain NAME] [--shape HxW] [--rate HZ]
                         [--cameras WHICH] [--side-steering X] [--as-logged] [--json]
 
@@ -15,12 +16,15 @@ Commands:
     clean    Frees the room of pictures that no live record lists. Without --yes it only counts them.
     delete   Marks records as deleted: they are left out from now on, their files stay.
     restore  Brings deleted records back.
+    domain   Writes into the tub whether its pictures are simulated or real: what is adapted from one to
+             the other must know.
     import   Makes a new tub of another program's recording: Duckietown's train.log, a folder with Udacity's
              driving_log.csv, a folder of pictures with labels.csv or labels.jsonl, or without labels.
 
 Arguments:
     PATH     The tub's folder, usually data/.
     RECORDS  Indexes and ranges of indexes, both ends included: 7,100-250
+    DOMAIN   sim or real.
     SOURCE   The recording's file or folder.
 
 Options:
@@ -38,6 +42,7 @@ Options:
     --fix    Repair: rebuild the manifests, leave out broken lines, mark records without whole pictures
              as deleted. Deletes no file; what is replaced is kept in a backup_... folder in the tub.
     --yes    Do it.
+    --force  Also where the tub says the other domain already.
     --json   One JSON object on stdout and nothing else.
     --help   Show this.
 """
@@ -82,7 +87,23 @@ def run(argv: list[str]) -> int:
         text = f"{verb} {counted(result.files, 'picture')}, {result.size_bytes / 1e6:.1f} MB{tail}"
         _common.show(result.as_dict(), as_json, text)
         return 0
+    if options["domain"]:
+        return _set_domain(path, options["DOMAIN"], options["--force"], as_json)
     return _change(path, options["RECORDS"], options["delete"], as_json)
+
+
+def _set_domain(path: str, domain: str, force: bool, as_json: bool) -> int:
+    from dingocar.tub.domain import set_domain
+
+    before = open_tub(path).domain
+    tub = set_domain(path, domain, force)
+    words = {"sim": "simulated", "real": "real"}
+    text = f"{tub.path}: {counted(len(tub), 'record')}, {words[domain]}" + (
+        f" (was {before})" if before not in (None, domain) else ""
+    )
+    result = {"path": str(tub.path), "records": len(tub), "domain": domain, "before": before}
+    _common.show(result, as_json, text)
+    return 0
 
 
 def _change(path: str, records: str, delete: bool, as_json: bool) -> int:

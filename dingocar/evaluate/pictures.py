@@ -15,6 +15,7 @@ from dingocar.sim import World, car_for, load_track
 from dingocar.sim.look import load_look
 from dingocar.sim.physics import Physics
 from dingocar.sim.randomisation import Episode
+from dingocar.translate.histogram import HistogramMatcher
 from dingocar.tub import open_tub
 
 #: Blocks of a tub and episodes of a look, where there are enough pictures for so many.
@@ -122,13 +123,7 @@ def from_look(
 def histogram_matched(source: PictureSet, target: PictureSet) -> PictureSet:
     """The source's pictures with the target's distribution of red, green and blue values.
 
-    One curve for each channel and all pictures (histogram specification: Gonzalez and Woods, "Digital Image
-    Processing", 3.3.2). What can still be told apart then is not the colours alone.
+    One curve for each channel and all pictures. What can still be told apart then is not the colours alone.
     """
-    matched = np.empty_like(source.images)
-    for channel in range(3):
-        have = np.bincount(source.images[..., channel].ravel(), minlength=256).cumsum()
-        want = np.bincount(target.images[..., channel].ravel(), minlength=256).cumsum()
-        curve = np.searchsorted(want / want[-1], have / have[-1] - 1e-12)
-        matched[..., channel] = np.minimum(curve, 255).astype(np.uint8)[source.images[..., channel]]
+    matched = HistogramMatcher.of(target.images).together(source.images)
     return PictureSet(f"{source.name} in colours of {target.name}", matched, source.blocks)

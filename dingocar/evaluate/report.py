@@ -58,7 +58,7 @@ def samples(pilot: RunnablePilot, expert: Expert, track: Track, n: int = 8, seed
 
 def lap_figure(track: Track, results: Mapping[str, DriveResult]) -> bytes:
     """Draws laps over their track, coloured by the distance from the centre line; returns a PNG."""
-    figure = _figure(5.2 * len(results), 4.6)
+    figure = new_figure(5.2 * len(results), 4.6)
     for number, (title, result) in enumerate(results.items()):
         axes = figure.add_subplot(1, len(results), number + 1)
         _draw_track(axes, track)
@@ -77,13 +77,13 @@ def lap_figure(track: Track, results: Mapping[str, DriveResult]) -> bytes:
         axes.set_title(
             f"{title}: {result.clean_laps} of {counted(result.laps_asked, 'lap')} clean on {track.name}"
         )
-    return _png(figure)
+    return as_png(figure)
 
 
 def camera_figure(samples: Sequence[Sample], columns: int = 4) -> bytes:
     """Draws what the camera saw with the pilot's and the expert's steering; returns a PNG."""
     rows = -(-len(samples) // columns)
-    figure = _figure(3 * columns, 2.5 * rows + 0.4)
+    figure = new_figure(3 * columns, 2.5 * rows + 0.4)
     for number, sample in enumerate(samples):
         axes = figure.add_subplot(rows, columns, number + 1)
         axes.imshow(sample.image)
@@ -100,7 +100,7 @@ def camera_figure(samples: Sequence[Sample], columns: int = 4) -> bytes:
         axes.set_title(f"pilot {sample.pilot:+.2f}   expert {sample.expert:+.2f}", fontsize=9)
         axes.set_axis_off()
     figure.suptitle("steering: pilot in orange, expert in green", fontsize=10)
-    return _png(figure)
+    return as_png(figure)
 
 
 def drive_rows(results: Mapping[str, DriveResult]) -> list[dict[str, Any]]:
@@ -183,7 +183,8 @@ def _draw_track(axes: Axes, track: Track) -> None:
     axes.set_ylabel("y in m")
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of this size in inches; no window is ever opened."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -191,7 +192,8 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _png(figure: Figure) -> bytes:
+def as_png(figure: Figure) -> bytes:
+    """The figure as the bytes of a PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dingocar.training.augment import Augment
 from dingocar.training.dataset import Dataset, load_dataset
+from dingocar.training.domains import Adaptation
 from dingocar.training.result import TrainingResult
 from dingocar.training.settings import TrainingSettings
 from dingocar.training.split import Split, split_blocks
 from dingocar.training.trainer import train
 
 __all__ = [
+    "Adaptation",
     "Augment",
     "Dataset",
     "Split",

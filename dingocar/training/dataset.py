@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dingocar.errors import ImageError, TrainingError
-from dingocar.training.cache import CacheLimits, load_pictures
+from dingocar.training.cache import CacheLimits, Pictures, load_pictures
 from dingocar.tub import Record, Tub, open_tub
+from dingocar.words import counted
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class Dataset:
         tub_numbers: int64 (N,), position of the record's tub in `tubs`.
         runs: int64 (N,), a new number for each session of each tub.
         domains: (N,) "sim", "real" or "" where unknown.
+        labelled: bool (N,), whether the record's labels may be used; where not, they are 0 here.
         tubs: what was taken from each tub.
         skipped: live records left out, in all tubs.
         problems: a line for each of the first problems.
@@ -65,6 +67,7 @@ class Dataset:
     tub_numbers: npt.NDArray[np.int64]
     runs: npt.NDArray[np.int64]
     domains: npt.NDArray[np.str_]
+    labelled: npt.NDArray[np.bool_]
     tubs: list[TubUse]
     skipped: int
     problems: list[str]
@@ -80,6 +83,7 @@ def load_dataset(
     limits: CacheLimits | None = None,
     workers: int = 0,
     required: Sequence[str] = LABELS,
+    unlabelled: Sequence[Path | str] = (),
 ) -> Dataset:
     """Reads tubs and decodes their pictures in parallel.
 
@@ -92,6 +96,7 @@ def load_dataset(
         limits: where decoded pictures are kept.
         workers: decoding threads; 0: one per core.
         required: channels a record must have; `()` also takes unlabelled records.
+        unlabelled: further tubs, of which no label is read.
 
     Raises:
         TubError: a folder is no tub.
@@ -101,11 +106,14 @@ def load_dataset(
         tubs = [tubs]
     if not tubs:
         raise TrainingError("expected at least one tub to train on, got none")
+    known = len(tubs)
+    tubs = [*tubs, *unlabelled]
     opened = [open_tub(path) for path in tubs]
     names = ", ".join(map(str, tubs))
     problems = [f"{tub.path}/{problem}" for tub in opened for problem in tub.problems[:20]]
     live = sum(map(len, opened))
-    entries = _labelled(opened, required, names, problems)
+    entries = _labelled(opened[:known], required, names, problems)
+    entries += [(number, record) for number in range(known, len(tubs)) for record in opened[number].records]
     pictures = load_pictures([_picture(r) for _, r in entries], size, limits, workers)
     problems += pictures.problems
     if not pictures.usable.any():
@@ -117,12 +125,28 @@ def load_dataset(
     if len(used) < live:
         shown = "; ".join(problems[:3])
         logger.warning("%d of %d records are skipped: %s", live - len(used), live, shown)
+    return _dataset(pictures, used, tubs, opened, known, required, live, problems)
+
+
+def _dataset(
+    pictures: Pictures,
+    used: Sequence[tuple[int, Record]],
+    tubs: Sequence[Path | str],
+    opened: Sequence[Tub],
+    known: int,
+    required: Sequence[str],
+    live: int,
+    problems: list[str],
+) -> Dataset:
+    """Puts the arrays together; the labels of the first `known` tubs alone are read."""
+    labelled = np.array([number < known for number, _ in used])
     return Dataset(
         images=pictures.images,
-        columns=_columns([record for _, record in used], required),
+        columns=_columns([record for _, record in used], required, labelled),
         tub_numbers=np.array([number for number, _ in used], np.int64),
         runs=_runs(used),
         domains=np.array([_domain(opened[number], record) for number, record in used]),
+        labelled=labelled,
         tubs=[
             _use(path, tub, [record for n, record in used if n == number])
             for number, (path, tub) in enumerate(zip(tubs, opened, strict=True))
@@ -142,7 +166,7 @@ def _labelled(
         raise TrainingError(f"{names}: no records to train on; drive and record some first")
     entries = [entry for entry in live if _has_numbers(entry[1], required)]
     if len(entries) < len(live):
-        problems.append(f"{len(live) - len(entries)} records without {' and '.join(required)}")
+        problems.append(f"{counted(len(live) - len(entries), 'record')} without {' and '.join(required)}")
     if not entries:
         raise TrainingError(
             f"{names}: none of the {len(live)} records has a number in each of "
@@ -166,13 +190,18 @@ def _picture(record: Record) -> Path | None:
         return None
 
 
-def _columns(records: Sequence[Record], required: Sequence[str]) -> dict[str, Array]:
-    """Collects every number channel that all records have; labels are clipped to [-1, 1]."""
+def _columns(
+    records: Sequence[Record], required: Sequence[str], labelled: npt.NDArray[np.bool_]
+) -> dict[str, Array]:
+    """Collects every number channel that all records have; labels are clipped to [-1, 1], and 0 if unused."""
     columns: dict[str, Array] = {}
     for channel in sorted(set(records[0].fields) | set(required)):
         if channel.startswith("_"):
             continue
-        values = [record.fields.get(channel) for record in records]
+        values: list[Any] = [
+            record.fields.get(channel) if use or channel not in LABELS else 0.0
+            for record, use in zip(records, labelled, strict=True)
+        ]
         if not all(map(_is_number, values)):
             continue
         column = np.array(values, np.float32)

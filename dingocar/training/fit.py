@@ -9,10 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from dingocar.adapt import Method
 from dingocar.training import precision as precisions
 from dingocar.training.augment import Augment
 from dingocar.training.dataset import Dataset
+from dingocar.training.domains import Domains
+from dingocar.training.heldout import FIGURES, HeldOut
 from dingocar.training.progress import Bar, progress_bar
+from dingocar.training.selection import Chooser
 from dingocar.training.settings import TrainingSettings
 from dingocar.training.split import Split
 from dingocar.training.transfer import take_weights
@@ -27,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 #: Pictures a run with `epochs=0` sees in all: one to two minutes on two cores.
 AUTO_FRAMES = 120_000
+#: Most pictures of each domain that a method sees when the training is done.
+FINISH_FRAMES = 2000
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,7 @@ class Fit:
         precision: the dtype policy it was trained with.
         interrupted: whether it was stopped by hand.
         transferred: layers whose weights were taken from another pilot.
+        figures: the domains as `model` sees them, see `HeldOut.figures`; empty without an adaptation.
     """
 
     model: keras.Model
@@ -46,6 +55,7 @@ class Fit:
     precision: str
     interrupted: bool
     transferred: int
+    figures: dict[str, float]
 
 
 def fit(
@@ -55,8 +65,9 @@ def fit(
     settings: TrainingSettings,
     transfer: Path | str | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    domains: Domains | None = None,
 ) -> Fit:
-    """Fits the pilot's network; arguments as in `train`, and the data and its split.
+    """Fits the pilot's network; arguments as in `train`, and the data, its split, its domains if it adapts.
 
     Raises:
         TrainingError: the loss is no number any more, or no weights fit for the transfer.
@@ -69,33 +80,83 @@ def fit(
     if settings.deterministic:
         precisions.make_deterministic()
     keras.utils.set_random_seed(settings.seed)
-    epochs = settings.epochs or auto_epochs(len(split.train))
-    batches = Batches(
-        data,
-        split.train,
-        pilot,
-        settings.batch_size,
-        settings.seed,
-        _augmentation(settings),
-        settings.workers,
-    )
-    held_out = Batches(data, split.validation, pilot, max(128, settings.batch_size))
+    batches, validation = _batches(data, split, pilot, settings, domains)
+    held_out = Batches(data, validation, pilot, max(128, settings.batch_size))
+    epochs = settings.epochs or auto_epochs(batches.frames)
     policy = precisions.resolve_precision(settings.precision)
     with dtype_policy(policy):
         model = pilot.build()
     taken = 0 if transfer is None else take_weights(model, transfer)
-    _compile(model, pilot, _learning_rate(settings, epochs, len(batches)))
-    counts = (pilot.name, len(split.train), len(split.validation), policy)
+    trained = model if domains is None else _adapted(model, pilot, domains, batches, epochs)
+    _compile(model, trained, pilot, _learning_rate(settings, epochs, len(batches)))
+    counts = (pilot.name, batches.frames, len(validation), policy)
     logger.info("training %s on %d frames, validating on %d, in %s", *counts)
-    with progress_bar(len(split.train) * epochs, epochs, settings.progress) as bar:
+    chooser = Chooser() if domains is None else _chooser(trained, pilot, data, domains, batches, settings)
+    with progress_bar(batches.frames * epochs, epochs, settings.progress) as bar:
         report = _reporter(bar, on_progress)
-        watcher = Watcher(batches, epochs, settings.patience, settings.min_delta, report, bar.frames)
-        interrupted = not _run(model, batches, held_out, watcher)
+        watcher = Watcher(
+            *(batches, model, epochs, settings.patience, settings.min_delta, chooser), report, bar.frames
+        )
+        interrupted = not _run(trained, batches, held_out, watcher)
     if interrupted:
-        kept = "training was stopped by hand: the weights of epoch %d, the best so far, are saved"
-        logger.warning(kept, watcher.best_epoch)
+        why = "the last whole one" if chooser.select == "last" else "the best so far"
+        kept = "training was stopped by hand: the weights of epoch %d, %s, are saved"
+        logger.warning(kept, watcher.best_epoch, why)
     plain = plain_network(pilot, watcher.best or model.get_weights())
-    return Fit(plain, watcher, policy, interrupted, taken)
+    figures = {
+        name: watcher.history[name][watcher.best_epoch - 1] for name in FIGURES if name in watcher.history
+    }
+    if domains is not None and _finish(plain, data, domains):
+        model.set_weights(plain.get_weights())
+        figures = chooser.look()
+    return Fit(plain, watcher, policy, interrupted, taken, figures)
+
+
+def _batches(
+    data: Dataset, split: Split, pilot: Pilot, settings: TrainingSettings, domains: Domains | None
+) -> tuple[Any, Any]:
+    """The training batches, and the rows to validate with."""
+    from dingocar.training.adapting import MixedBatches
+    from dingocar.training.loop import Batches
+
+    how = (_augmentation(settings), settings.workers)
+    if domains is None:
+        batches = Batches(data, split.train, pilot, settings.batch_size, settings.seed, *how)
+        return batches, split.validation
+    counts = domains.counts(settings.batch_size)
+    return MixedBatches(data, domains.streams, counts, pilot, settings.seed, *how), domains.validation
+
+
+def _adapted(model: keras.Model, pilot: Pilot, domains: Domains, batches: Any, epochs: int) -> Any:
+    """The network with the method's losses."""
+    from dingocar.training.adapting import Adapted
+
+    counts = (batches.counts[0], sum(batches.counts[1:]))
+    return Adapted(model, pilot, domains.method, counts, epochs * len(batches))
+
+
+def _chooser(
+    adapted: Any, pilot: Pilot, data: Dataset, domains: Domains, batches: Any, settings: TrainingSettings
+) -> Chooser:
+    """What says which epoch to keep, and looks at held-out pictures of both domains."""
+    frames, thorough = batches.frames, domains.select == "probe"
+    held_out = HeldOut(adapted, pilot, data, domains, frames, settings.seed, thorough)
+    return Chooser(domains.select, held_out)
+
+
+def _finish(network: keras.Model, data: Dataset, domains: Domains) -> bool:
+    """Lets the method change the trained network, with up to `FINISH_FRAMES` pictures of each domain.
+
+    Returns:
+        Whether it did.
+    """
+    if not len(domains.target) or type(domains.method).finish is Method.finish:
+        return False
+    some = (
+        np.sort(rows)[:: -(-len(rows) // FINISH_FRAMES)] for rows in (domains.streams[0].rows, domains.target)
+    )
+    domains.method.finish(network, *(data.images[rows] for rows in some))
+    return True
 
 
 def auto_epochs(frames: int) -> int:
@@ -114,23 +175,21 @@ def _augmentation(settings: TrainingSettings) -> Augment | None:
     return augment if settings.augment or settings.mirror else None
 
 
-def _compile(model: keras.Model, pilot: Pilot, learning_rate: Any) -> None:
+def _compile(network: keras.Model, trained: keras.Model, pilot: Pilot, learning_rate: Any) -> None:
     import keras
 
     from dingocar.training.loop import use_byte_dropout
 
-    use_byte_dropout(model)
-    model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
-        loss=pilot.losses(),
-        loss_weights=pilot.loss_weights(),
-        jit_compile=precisions.jit_compile(),
+    use_byte_dropout(network)
+    own = {"loss": pilot.losses(), "loss_weights": pilot.loss_weights()} if trained is network else {}
+    trained.compile(
+        optimizer=keras.optimizers.Adam(learning_rate), jit_compile=precisions.jit_compile(), **own
     )
 
 
 def _reporter(bar: Bar, on_progress: Callable[[Progress], None] | None) -> Callable[[Progress], None]:
     def report(progress: Progress) -> None:
-        bar.epoch(progress.epoch, progress.epochs, progress.val_loss, progress.best_epoch)
+        bar.epoch(progress)
         if on_progress is not None:
             on_progress(progress)
 

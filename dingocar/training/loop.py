@@ -20,6 +20,7 @@ from keras import ops
 from dingocar.errors import TrainingError
 from dingocar.training.augment import Augment
 from dingocar.training.dataset import Dataset
+from dingocar.training.selection import Chooser
 from dingocar.zoo import Pilot
 
 IntArray = npt.NDArray[np.int64]
@@ -42,6 +43,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
     Attributes:
         epoch: number of the epoch the batches are for; the watcher counts it up.
+        frames: records in an epoch.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=8)
         self.dataset, self.rows, self.pilot = dataset, rows, pilot
         self.batch_size, self.seed, self.augment = batch_size, seed, augment
-        self.epoch = 0
+        self.epoch, self.frames = 0, len(rows)
         self._order: tuple[int, IntArray] = (-1, rows)
 
     def __len__(self) -> int:
@@ -96,10 +98,13 @@ class Progress:
         epochs: most epochs there will be.
         loss: training loss of this epoch.
         val_loss: validation loss after it.
-        best_epoch: the epoch with the lowest validation loss so far, from 1.
-        best_val_loss: that loss.
+        best_epoch: the epoch whose weights would be kept now, from 1: the one with the lowest validation loss
+            so far, if no adaptation chooses otherwise.
+        best_val_loss: its validation loss.
         images_per_s: training frames per second in this epoch, validation left out.
         eta_s: seconds until the last epoch, should training not stop before.
+        domain_accuracy: how often the domains are told apart, in [0, 1]; None without an adaptation.
+        entanglement: how much they are mixed, see `dingocar.adapt.probes.entanglement`; None without one.
     """
 
     epoch: int
@@ -110,6 +115,8 @@ class Progress:
     best_val_loss: float
     images_per_s: float
     eta_s: float
+    domain_accuracy: float | None = None
+    entanglement: float | None = None
 
 
 class Watcher(keras.callbacks.Callback):  # type: ignore[misc]
@@ -120,36 +127,42 @@ class Watcher(keras.callbacks.Callback):  # type: ignore[misc]
 
     Args:
         batches: the training batches, told the epoch.
+        network: whose weights are kept; what Keras trains may hold more.
         epochs: most epochs.
         patience: epochs without a better validation loss before it stops.
         min_delta: by how much a loss must be lower to be better.
+        chooser: says which epoch's weights to keep.
         on_progress: called after each epoch.
         on_frames: called after each step with the number of frames in it and the loss so far.
 
     Attributes:
-        best: the best weights, None before the first validation.
-        best_epoch: from 1; 0 before the first validation.
-        best_val_loss: validation loss of the best weights.
+        best: the weights to keep, None before the first validation.
+        best_epoch: theirs, from 1; 0 before the first validation.
+        best_val_loss: validation loss of those weights.
         images_per_s: training frames per second of each epoch.
         history: {name: value of each epoch}.
     """
 
     def __init__(
         self,
-        batches: Batches,
+        batches: Any,
+        network: keras.Model,
         epochs: int,
         patience: int,
-        min_delta: float = 0.0,
+        min_delta: float,
+        chooser: Chooser,
         on_progress: Callable[[Progress], None] | None = None,
         on_frames: Callable[[int, float], None] | None = None,
     ) -> None:
         super().__init__()
-        self.batches, self.epochs, self.patience = batches, epochs, patience
+        self.batches, self.network, self.epochs, self.patience = batches, network, epochs, patience
+        self.chooser = chooser
         self.min_delta, self.on_progress, self.on_frames = min_delta, on_progress, on_frames
         self.best: list[Any] | None = None
         self.best_epoch, self.best_val_loss = 0, math.inf
         self.images_per_s: list[float] = []
         self.history: dict[str, list[float]] = {}
+        self._weights: dict[int, list[Any]] = {}
         self._epoch_began = self._trained = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -161,9 +174,9 @@ class Watcher(keras.callbacks.Callback):  # type: ignore[misc]
         """Passes on how many frames were done."""
         self._trained = time.perf_counter()
         if self.on_frames is not None:
-            size, rows = self.batches.batch_size, len(self.batches.rows)
+            size, frames = self.batches.batch_size, self.batches.frames
             loss = float((logs or {}).get("loss", math.nan))
-            self.on_frames(min(size, rows - batch * size), loss)
+            self.on_frames(min(size, frames - batch * size), loss)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Remembers the weights if they are the best; stops if they have not been for long."""
@@ -174,18 +187,14 @@ class Watcher(keras.callbacks.Callback):  # type: ignore[misc]
                 f"training diverged in epoch {epoch + 1} (loss {loss}, validation loss {val_loss}): "
                 "set a lower learning_rate"
             )
+        logs |= self.chooser.look()
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
-        if val_loss < self.best_val_loss - self.min_delta or self.best is None:
-            self.best, self.best_epoch, self.best_val_loss = (
-                self.model.get_weights(),
-                epoch + 1,
-                val_loss,
-            )
-        elif epoch + 1 - self.best_epoch >= self.patience:
+        self._keep(epoch + 1, val_loss)
+        if self.chooser.may_end and epoch + 1 - self.best_epoch >= self.patience:
             self.model.stop_training = True
         now = time.perf_counter()
-        rate = len(self.batches.rows) / max(1e-9, self._trained - self._epoch_began)
+        rate = self.batches.frames / max(1e-9, self._trained - self._epoch_began)
         self.images_per_s.append(rate)
         if self.on_progress is not None:
             eta_s = (self.epochs - epoch - 1) * (now - self._epoch_began)
@@ -199,8 +208,21 @@ class Watcher(keras.callbacks.Callback):  # type: ignore[misc]
                     self.best_val_loss,
                     rate,
                     eta_s,
+                    logs.get("domain_accuracy"),
+                    logs.get("entanglement"),
                 )
             )
+
+    def _keep(self, epoch: int, val_loss: float) -> None:
+        """Remembers the weights that are, or may yet be, the ones to keep."""
+        self.chooser.judge(epoch, val_loss, self.min_delta)
+        worth = self.chooser.worth
+        self._weights = {number: weights for number, weights in self._weights.items() if number in worth}
+        if epoch in worth:
+            self._weights[epoch] = self.network.get_weights()
+        self.best_epoch = self.chooser.kept
+        self.best = self._weights[self.best_epoch]
+        self.best_val_loss = self.history["val_loss"][self.best_epoch - 1]
 
 
 class ByteDropout(keras.layers.Dropout):  # type: ignore[misc]

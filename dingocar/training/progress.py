@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dingocar.training.loop import Progress
 
 
 class Bar:
@@ -21,11 +24,18 @@ class Bar:
             self._bar.set_postfix_str(f"loss {loss:.4f}{self._val_loss}", refresh=False)
             self._bar.update(count)
 
-    def epoch(self, number: int, epochs: int, val_loss: float, best_epoch: int) -> None:
+    def epoch(self, ended: Progress) -> None:
         """Tells of an epoch that has ended."""
-        if self._bar is not None:
-            self._val_loss = f", val loss {val_loss:.4f} (best: epoch {best_epoch})"
-            self._bar.set_description_str(f"epoch {min(number + 1, epochs)}/{epochs}", refresh=False)
+        if self._bar is None:
+            return
+        self._val_loss = f", val loss {ended.val_loss:.4f} (best: epoch {ended.best_epoch})"
+        if ended.domain_accuracy is not None and ended.entanglement is not None:
+            self._val_loss = (
+                f", val loss {ended.val_loss:.4f}, domains told apart {ended.domain_accuracy:.0%}, "
+                f"entanglement {ended.entanglement:.2f} (kept: epoch {ended.best_epoch})"
+            )
+        following = min(ended.epoch + 1, ended.epochs)
+        self._bar.set_description_str(f"epoch {following}/{ended.epochs}", refresh=False)
 
 
 @contextlib.contextmanager

@@ -29,6 +29,11 @@ class TrainingResult:
         interrupted: whether it was stopped by hand.
         transferred: layers whose weights were taken from another pilot.
         curve: the training curve's picture, if one was drawn.
+        adaptation: None without. "method", its "settings", "frames" trained on by kind ("sim",
+            "real_labelled", "real_unlabelled"), "select", "unlabelled" (what was taken from those tubs);
+            where there were pictures to measure them on, the kept epoch's "domain_accuracy", "entanglement"
+            and "entanglement_most", "told_by" ("method": its own classifier, or a fresh "probe") of the
+            accuracy, and "probe_accuracy" or "consistency" if that chose it: see `training.heldout`.
     """
 
     model: Path
@@ -45,6 +50,7 @@ class TrainingResult:
     interrupted: bool = False
     transferred: int = 0
     curve: Path | None = None
+    adaptation: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The figures as plain JSON values; the history is left out (it is in the database)."""
@@ -62,4 +68,5 @@ class TrainingResult:
             "interrupted": self.interrupted,
             "transferred": self.transferred,
             "curve": None if self.curve is None else str(self.curve),
+            "adaptation": None if self.adaptation is None else dict(self.adaptation),
         }

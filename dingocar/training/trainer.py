@@ -18,7 +18,8 @@ from dingocar.errors import TrainingError
 from dingocar.training.cache import CacheLimits
 from dingocar.training.curve import draw_curve
 from dingocar.training.database import add_entry, default_model_path
-from dingocar.training.dataset import LABELS, Dataset, load_dataset
+from dingocar.training.dataset import LABELS, Dataset, TubUse, load_dataset
+from dingocar.training.domains import Adaptation, Domains, own_adaptation, plan_domains
 from dingocar.training.fit import Fit, fit
 from dingocar.training.metrics import compare
 from dingocar.training.result import TrainingResult
@@ -47,6 +48,7 @@ def train(
     pilot_settings: Mapping[str, Any] | None = None,
     models_folder: Path | str = "models",
     comment: str | None = None,
+    adaptation: Adaptation | None = None,
 ) -> TrainingResult:
     """Trains a pilot and saves the best of it.
 
@@ -65,11 +67,13 @@ def train(
         pilot_settings: settings of the pilot, if `pilot` is a name.
         models_folder: folder for `model_path=None`; it is made if need be.
         comment: goes into the database.
+        adaptation: from simulated to real. None: the pilot's own, if its type brings one along
+            (`Adaptation("none")` turns it off); otherwise all labels are trained on alike.
 
     Raises:
         TubError: a folder is no tub.
-        TrainingError: no usable records, unsuitable settings, or a loss that is no number.
-        UnknownNameError: there is no such pilot, or it has no such setting.
+        TrainingError: no usable records, unsuitable settings or tubs, or a loss that is no number.
+        UnknownNameError: there is no such pilot or method, or it has no such setting.
         PilotError: `transfer` is no pilot, or the model cannot be written.
     """
     started = time.perf_counter()
@@ -77,18 +81,20 @@ def train(
     chosen = pilot
     if isinstance(chosen, str):
         chosen = pilots.load(chosen).from_settings(pilot_settings or {})
+    adaptation = adaptation or own_adaptation(chosen)
     path = _output_path(model_path, models_folder)
-    data = _load(tubs, chosen, settings)
-    split = hold_out(data, settings)
-    fitted = fit(data, split, chosen, settings, transfer, on_progress)
+    data, labelled, unlabelled = _load(tubs, chosen, settings, adaptation)
+    split, domains = _plan(data, settings, adaptation)
+    fitted = fit(data, split, chosen, settings, transfer, on_progress, domains)
     commands = _drive(fitted.model, chosen, data, split)
     result = _measure(path, chosen, data, split, fitted, commands)
-    result = dataclasses.replace(result, seconds=time.perf_counter() - started)
+    adapted = _adapted(domains, unlabelled, fitted)
+    result = dataclasses.replace(result, adaptation=adapted, seconds=time.perf_counter() - started)
     # The pilot first: a picture or an entry that cannot be written must not cost it.
-    _save(fitted.model, chosen, data, settings, result)
+    _save(fitted.model, chosen, labelled, settings, result)
     if settings.curve:
         result = dataclasses.replace(result, curve=_curve(path, result, commands))
-    _enter(chosen, data, settings, result, transfer, comment)
+    _enter(chosen, labelled, settings, result, transfer, comment)
     return result
 
 
@@ -102,6 +108,17 @@ def hold_out(data: Dataset, settings: TrainingSettings) -> Split:
         settings.gap_frames,
         settings.split_seed,
     )
+
+
+def _plan(
+    data: Dataset, settings: TrainingSettings, adaptation: Adaptation | None
+) -> tuple[Split, Domains | None]:
+    """What is trained on and what is held out; of the domains, if it adapts."""
+    split = hold_out(data, settings)
+    if adaptation is None:
+        return split, None
+    domains = plan_domains(adaptation, data, split, settings.seed)
+    return dataclasses.replace(split, train=domains.rows, validation=domains.validation), domains
 
 
 def _output_path(model_path: Path | str | None, models_folder: Path | str) -> Path:
@@ -123,14 +140,28 @@ def _output_path(model_path: Path | str | None, models_folder: Path | str) -> Pa
     return default_model_path(folder) if path is None else path
 
 
-def _load(tubs: Sequence[Path | str], pilot: Pilot, settings: TrainingSettings) -> Dataset:
+def _load(
+    tubs: Sequence[Path | str], pilot: Pilot, settings: TrainingSettings, adaptation: Adaptation | None
+) -> tuple[Dataset, list[TubUse], list[TubUse]]:
+    """The records, and what was taken from the tubs with labels and from those without."""
+    tubs = [tubs] if isinstance(tubs, str | Path) else tubs
+    unlabelled = adaptation.unlabelled if adaptation else ()
+    if adaptation is not None:
+        adaptation.load_method()  # a mistyped name is told before the pictures are read
     limits = CacheLimits(
         ram_bytes=settings.cache_ram_mb << 20,
         disk_bytes=settings.cache_disk_mb << 20,
         folder=Path(settings.cache_folder).expanduser() if settings.cache_folder else None,
     )
+    folders = {Path(tub).expanduser().resolve() for tub in tubs}
+    for path in unlabelled:
+        if Path(path).expanduser().resolve() in folders:
+            raise TrainingError(
+                f"--unlabelled {path}: is a --tub too, so pictures that are held out from the one would be "
+                "trained on in the other; give it once; to use only N of its labels: --real-labels N"
+            )
     height, width, _ = pilot.settings.image_shape
-    data = load_dataset(tubs, (height, width), limits, settings.decode_workers)
+    data = load_dataset(tubs, (height, width), limits, settings.decode_workers, unlabelled=unlabelled)
     seen: dict[str, str] = {}
     for tub in data.tubs:
         if tub.hash in seen:
@@ -139,7 +170,7 @@ def _load(tubs: Sequence[Path | str], pilot: Pilot, settings: TrainingSettings) 
                 "held out from the one are trained on in the other"
             )
         seen[tub.hash] = tub.path
-    return data
+    return data, data.tubs[: len(tubs)], data.tubs[len(tubs) :]
 
 
 def _measure(
@@ -167,6 +198,21 @@ def _measure(
         interrupted=fitted.interrupted,
         transferred=fitted.transferred,
     )
+
+
+def _adapted(domains: Domains | None, unlabelled: Sequence[TubUse], fitted: Fit) -> dict[str, Any] | None:
+    """What the result says of the adaptation; see `TrainingResult`."""
+    if domains is None:
+        return None
+    return {
+        "method": domains.method.name,
+        "settings": dataclasses.asdict(domains.method.settings),
+        "frames": domains.frames(),
+        "select": domains.select,
+        "told_by": "method" if domains.has_classifier else "probe",
+        "unlabelled": [dataclasses.asdict(tub) for tub in unlabelled],
+        **fitted.figures,
+    }
 
 
 def _drive(model: keras.Model, pilot: Pilot, data: Dataset, split: Split) -> Commands:
@@ -203,15 +249,24 @@ def _training_facts(result: TrainingResult, settings: TrainingSettings) -> dict[
 
 
 def _save(
-    model: keras.Model, pilot: Pilot, data: Dataset, settings: TrainingSettings, result: TrainingResult
+    model: keras.Model,
+    pilot: Pilot,
+    tubs: Sequence[TubUse],
+    settings: TrainingSettings,
+    result: TrainingResult,
 ) -> None:
-    """Writes the pilot's file."""
+    """Writes the pilot's file; `tubs` are those with labels, by which its held-out blocks are found again."""
     from dingocar.zoo.artefact import save_pilot
 
+    facts = _training_facts(result, settings)
+    domain_method = facts.pop("adaptation")
+    if domain_method is not None:
+        domain_method = {"name": domain_method.pop("method"), **domain_method}
     card = {
-        "tubs": [dataclasses.asdict(tub) for tub in data.tubs],
+        "domain_method": domain_method,
+        "tubs": [dataclasses.asdict(tub) for tub in tubs],
         "metrics": result.validation,
-        "training": _training_facts(result, settings),
+        "training": facts,
         "versions": _versions(),
     }
     save_pilot(result.model, model, pilot, card)
@@ -220,7 +275,7 @@ def _save(
 
 def _enter(
     pilot: Pilot,
-    data: Dataset,
+    tubs: Sequence[TubUse],
     settings: TrainingSettings,
     result: TrainingResult,
     transfer: Path | str | None,
@@ -232,14 +287,14 @@ def _enter(
         "Name": result.model.stem,
         "Pilot": type(pilot).__name__,
         "Type": pilot.name,
-        "Tubs": ",".join(tub.path for tub in data.tubs),
+        "Tubs": ",".join(tub.path for tub in tubs),
         "History": result.history,
         "Transfer": None if transfer is None else Path(transfer).name,
         "Comment": comment,
         "Config": facts.pop("settings"),
         "Validation": result.validation,
         "Training": facts,
-        "TubHashes": [tub.hash for tub in data.tubs],
+        "TubHashes": [tub.hash for tub in tubs],
     }
     try:
         add_entry(result.model.parent, entry)

@@ -7,8 +7,6 @@ A pilot's file must not import keras at its top: `decode` needs numpy alone, so 
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -16,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from dingocar.errors import PilotError, UnknownNameError
+from dingocar.errors import PilotError
+from dingocar.settings import read_settings
 
 if TYPE_CHECKING:
     import keras
@@ -60,9 +59,14 @@ class Pilot(ABC):
 
     Args:
         settings: an instance of `settings_type`; None takes the defaults.
+
+    Attributes:
+        adaptation: the method of `dingocar.adapt` that it is trained with unless another is asked for, and
+            its settings; None: with none.
     """
 
     settings_type: ClassVar[type[PilotSettings]] = PilotSettings
+    adaptation: ClassVar[tuple[str, Mapping[str, Any]] | None] = None
 
     def __init__(self, settings: PilotSettings | None = None) -> None:
         settings = self.settings_type() if settings is None else settings
@@ -81,13 +85,7 @@ class Pilot(ABC):
             UnknownNameError: there is no such setting; the nearest one is suggested.
             PilotError: a value has the wrong type or is out of range.
         """
-        hints = typing.get_type_hints(cls.settings_type)
-        fields = {field.name for field in dataclasses.fields(cls.settings_type)}
-        for name in settings:
-            if name not in fields:
-                raise UnknownNameError("pilot setting", name, fields)
-        values = {name: _checked(name, value, hints[name]) for name, value in settings.items()}
-        return cls(cls.settings_type(**values))
+        return cls(read_settings(cls.settings_type, settings, "pilot setting", PilotError))
 
     @property
     def name(self) -> str:
@@ -151,20 +149,3 @@ def column(columns: Mapping[str, Array], channel: str) -> Array:
             f"targets: expected a column {channel!r}, got {', '.join(map(repr, sorted(columns)))}"
         )
     return np.asarray(columns[channel], np.float32)
-
-
-def _checked(name: str, value: Any, hint: Any) -> Any:
-    """Returns `value` as the type `hint` says (a list as a tuple, an int as a float)."""
-    if typing.get_origin(hint) is tuple:
-        kinds = typing.get_args(hint)
-        if isinstance(value, list | tuple) and len(value) == len(kinds):
-            return tuple(_checked(name, v, kind) for v, kind in zip(value, kinds, strict=True))
-    elif isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Literal:
-        if any(value == choice for choice in typing.get_args(hint)):
-            return value
-    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    elif isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
-        return value
-    expected = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
-    raise PilotError(f"pilot setting {name}: expected {expected}, got {value!r}")

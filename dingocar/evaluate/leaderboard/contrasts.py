@@ -46,8 +46,10 @@ def _may_be_best(row: TableRow, peers: Iterable[TableRow], world: str, name: str
     cells = row.worlds[world].cells
     if name not in cells or len(cells[name].per_seed) < len(row.seeds):
         return False
+    if name not in DRIVEN:
+        return True
     most = max(peer.worlds[world].cells["completion"].mean for peer in peers)
-    return name not in DRIVEN or cells["completion"].mean >= most - _LESS_DRIVEN
+    return cells["completion"].mean >= most - _LESS_DRIVEN
 
 
 def compare(table: Table) -> None:
@@ -94,10 +96,10 @@ def close_gaps(table: Table) -> None:
             continue
         for row in rows:
             trio = (ends["source"], row, ends["oracle"])
-            seeds = [seed for seed in table.seeds if all(seed in one.seeds for one in trio)]
             for name, least in GAPS.items():
+                means = [over_worlds(one.worlds, table.test_worlds(), name) for one in trio]
+                seeds = [seed for seed in table.seeds if all(seed in mean for mean in means)]
                 if seeds:
-                    means = (over_worlds(one.worlds, table.test_worlds(), name) for one in trio)
                     source, ours, oracle = (float(np.mean([mean[s] for s in seeds])) for mean in means)
                     wide = (oracle - source if METRICS[name].higher else source - oracle) >= least
                     row.gap_closed[name] = (source - ours) / (source - oracle) if wide else None

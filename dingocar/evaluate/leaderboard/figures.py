@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from dingocar.evaluate.leaderboard.rules import Note
+from dingocar.evaluate.leaderboard.notes import Note
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,9 @@ METRICS = {
         Metric("mean_speed_mps", "speed (m/s)", None),
         Metric("mean_abs_dsteering", "|d steering|", None),
         Metric("mae", "steering MAE", False),
+        Metric("corr", "steering correlation", True),
+        Metric("probe_linear", "domain told, linear", None, percent=True),
+        Metric("probe_mlp", "domain told, MLP", None, percent=True),
     )
 }
 
@@ -59,7 +62,10 @@ class Cell:
 
 @dataclass
 class WorldCells:
-    """A row in a world; `best` names the figures that no comparable row has better."""
+    """A row in a world; `best` names the figures that no comparable row has better.
+
+    Where nobody drives, `laps` is 0 and `cte_quantiles_m` empty; the latter also in gym-duckietown.
+    """
 
     clean_laps: int
     laps: int
@@ -97,6 +103,8 @@ class TableRow:
 
     Attributes:
         labels: how many of the target's labels it has learned from; None: all of its labels.
+        frames: pictures with labels that it had.
+        training_s, images_per_s: means over the seeds.
         overall: over the test worlds: mean, interquartile mean over seeds and worlds, and the
             bootstrap interval over seeds of their means over the worlds.
         versus: differences to the baseline.
@@ -108,6 +116,7 @@ class TableRow:
     labels: int | None
     frames: int
     training_s: float
+    images_per_s: float | None
     selection: str
     candidates: int
     seeds: list[int]

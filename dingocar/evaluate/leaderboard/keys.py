@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ DECIDING = (
     "adapt",
     "translate",
     "evaluate/drive.py",
+    "evaluate/duckietown.py",
+    "evaluate/leaderboard/elsewhere.py",
+    "evaluate/leaderboard/judge.py",
     "evaluate/leaderboard/recording.py",
     "evaluate/leaderboard/row.py",
     "evaluate/leaderboard/methods",
@@ -30,30 +33,46 @@ DECIDING = (
 
 
 def row_key(suite: Suite, row: Row) -> str:
-    """The hash of everything in the suite that decides a row: pilot, method, seed, worlds.
+    """The hash of everything in the suite that decides a row: pilot, method, seed, worlds, data.
 
     Names of pilots and methods are no part of it; the files that it names are, with their contents.
     """
     pilot = None if row.pilot is None else {k: v for k, v in asdict(row.pilot).items() if k != "name"}
-    method = None
+    method, read = None, [world.recording for world in suite.worlds]
     if row.method is not None:
+        read += row.method.recordings.values()
         method = {k: v for k, v in asdict(row.method).items() if k not in ("name", "role")}
         method["training"] = {**suite.training, **row.method.training}
     worlds = {world.name: asdict(world) for world in suite.worlds}
     decided = {"pilot": pilot, "method": method, "seed": row.seed, "worlds": worlds}
-    return digest(decided | {"picture": suite.picture, "format": FORMAT})
+    return digest(decided | {"picture": suite.picture, "format": FORMAT, "data": _data(suite.data, read)})
 
 
-def recording_key(recording: Recording, seed: int, picture: tuple[int, ...], code: str) -> str:
-    """The hash of everything that decides a recording; `code`: see `code_digest`."""
-    return digest({"recording": asdict(recording), "seed": seed, "picture": picture, "code": code})
+def recording_key(
+    recording: Recording,
+    seed: int,
+    picture: tuple[int, ...],
+    code: str,
+    data: Mapping[str, Mapping[str, str]] | None = None,
+) -> str:
+    """The hash of everything that decides a recording; `code`: see `code_digest`; `data`: the suite's."""
+    decided = {"recording": asdict(recording), "seed": seed, "picture": picture, "code": code}
+    return digest(decided | {"data": _data(data or {}, [recording])})
+
+
+def _data(data: Mapping[str, Mapping[str, str]], used: Iterable[Recording]) -> dict[str, str]:
+    """The hashes of the user's recordings that are used."""
+    names = {name for recording in used if recording.place == "recorded" for name in recording.tracks}
+    return {name: data[name]["digest"] for name in names if name in data}
 
 
 def model_key(suite: Suite, row: Row, code: str) -> str:
     """The hash of everything that decides a pilot: worlds only as far as they select it."""
     used = () if row.method is None else (row.method.selection,)
     worlds = tuple(world for world in suite.worlds if world.name in used)
-    frame = Suite("", (), "", (), (), worlds, picture=suite.picture, training=suite.training)
+    frame = Suite(
+        *("", (), "", (), (), worlds), picture=suite.picture, training=suite.training, data=suite.data
+    )
     return digest({"row": row_key(frame, row), "code": code})
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from dingocar.errors import MissingExtraError
 from dingocar.evaluate.leaderboard.figures import METRICS, Table
-from dingocar.evaluate.leaderboard.row import QUANTILES
+from dingocar.evaluate.leaderboard.judge import QUANTILES
 from dingocar.evaluate.leaderboard.suite import EXPERT, WorldSpec
 from dingocar.sim import load_track
 
@@ -61,14 +61,16 @@ def dot_plot(table: Table, name: str) -> bytes:
 
 def cte_plot(table: Table) -> bytes:
     """The distribution of |cte| of every row, by world; returns an SVG."""
-    worlds = list(table.worlds)
+    worlds = [name for name in table.worlds if any(row.worlds[name].cte_quantiles_m for row in table.rows)]
     figure = _figure(1.2 + 3.0 * len(worlds), 3.9)
     axes = figure.subplots(1, len(worlds), sharey=True, squeeze=False)[0]
     for world, panel in zip(worlds, axes, strict=True):
         for at, row in enumerate(table.rows):
             values = row.worlds[world].cte_quantiles_m
+            if not values:
+                continue
             panel.plot(values, QUANTILES, color=COLOURS[at % len(COLOURS)], label=row.group)
-        if table.expert:
+        if table.expert and table.expert[world].cte_quantiles_m:
             panel.plot(table.expert[world].cte_quantiles_m, QUANTILES, ":", color="#777", label=EXPERT)
         panel.set_title(f"{world} ({table.worlds[world]})", fontsize=10)
         panel.set_xlabel("|cte| (m)", fontsize=9)
@@ -88,6 +90,8 @@ def agreement_plot(table: Table) -> bytes:
     for at, row in enumerate(table.rows):
         for number, world in enumerate(table.test_worlds()):
             cells = row.worlds[world].cells
+            if not {"mae", "first_failure"} <= cells.keys():
+                continue
             x, y = (list(cells[name].per_seed.values()) for name in ("mae", "first_failure"))
             label = row.group if number == 0 else None
             mark = marks[number % len(marks)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dingocar.errors import TrackError
+from dingocar.evaluate.leaderboard.elsewhere import BEGAN_S, JPEG_QUALITY, record_elsewhere
 from dingocar.evaluate.leaderboard.suite import Recording
 from dingocar.files import parse_json, replace_file
 from dingocar.sim import Frame, Noise, World, car_for, drive_expert, load_track
@@ -25,10 +26,6 @@ logger = logging.getLogger(__name__)
 MARKER = "recording.json"
 #: A track is given up when more of its episodes than this ended early.
 MAX_FAILED = 0.5
-#: Records are stamped with the world's time, which begins here: seconds since 1970.
-_BEGAN_S = 1.6e9
-#: Of the pictures on disk; what a look does to its pictures, JPEG included, it has done already.
-_JPEG_QUALITY = 95
 
 
 def make_recording(
@@ -38,6 +35,7 @@ def make_recording(
     picture: tuple[int, ...],
     randomisation: Randomisation | None = None,
     on_progress: Callable[[float], None] = lambda share: None,
+    data: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Path:
     """Lets the expert record; a recording that is there already is kept as it is.
 
@@ -48,6 +46,7 @@ def make_recording(
         picture: (height, width).
         randomisation: instead of the recording's own, for samplers without a name.
         on_progress: told the share that is done.
+        data: of the suite, where the recording is a part of what was recorded before.
 
     Returns: the tub's folder.
 
@@ -59,6 +58,23 @@ def make_recording(
         return tub
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    if recording.place == "sim":
+        episodes = _record(tub, recording, seed, picture, randomisation, on_progress)
+    else:
+        episodes = record_elsewhere(tub, recording, seed, picture, data or {}, on_progress)
+    replace_file(folder / MARKER, json.dumps({"episodes": episodes}))
+    return tub
+
+
+def _record(
+    tub: Path,
+    recording: Recording,
+    seed: int,
+    picture: tuple[int, ...],
+    randomisation: Randomisation | None,
+    on_progress: Callable[[float], None],
+) -> list[dict[str, Any]]:
+    """Records in our simulator; returns the episodes."""
     episodes: list[dict[str, Any]] = []
     per_track = np.diff(np.linspace(0, recording.frames, len(recording.tracks) + 1).round().astype(int))
     done = 0
@@ -74,11 +90,10 @@ def make_recording(
         # One session for each track: validation blocks never span two tracks.
         driven = _drive(world, recording, int(frames), (seed, number), episodes)
         timed = ((index * world.dt_s, frame) for index, frame in enumerate(driven))
-        for _ in write_session(tub, timed, metadata, _JPEG_QUALITY, _BEGAN_S):
+        for _ in write_session(tub, timed, metadata, JPEG_QUALITY, BEGAN_S):
             done += 1
             on_progress(done / recording.frames)
-    replace_file(folder / MARKER, json.dumps({"frames": done, "episodes": episodes}))
-    return tub
+    return episodes
 
 
 def redrawn(randomisation: str) -> Randomisation:
@@ -87,7 +102,10 @@ def redrawn(randomisation: str) -> Randomisation:
 
 
 def recorded_episodes(folder: Path) -> list[dict[str, Any]]:
-    """The episodes of a finished recording: track, frames, and the parameters that were drawn."""
+    """The episodes of a finished recording: track, frames, and the parameters that were drawn.
+
+    None of what was recorded before.
+    """
     episodes: list[dict[str, Any]] = parse_json((folder / MARKER).read_bytes())["episodes"]
     return episodes
 

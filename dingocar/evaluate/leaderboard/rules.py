@@ -1,39 +1,30 @@
-"""What a fair comparison may not do: each rule is an error in one line, or a note beside the table."""
+"""What a fair comparison may not do: each rule is an error in one line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from dingocar.errors import DingocarError, UsageError, did_you_mean
-from dingocar.evaluate.leaderboard.suite import LEAST_SEEDS, MethodSpec, PilotSpec, Suite
-from dingocar.sim.look import Look, load_look
-from dingocar.sim.randomisation import BOUNDS, Randomisation, load_randomisation
+from dingocar.evaluate.leaderboard.methods import check_options, load_kind, options_of
+from dingocar.evaluate.leaderboard.suite import MethodSpec, PilotSpec, Place, Suite
+from dingocar.sim.look import load_look
+from dingocar.sim.randomisation import load_randomisation
 from dingocar.sim.tiles import TileTrack
 from dingocar.sim.track import Track, load_track
 from dingocar.training import TrainingSettings
 from dingocar.training.split import MIN_BLOCK_FRAMES
-from dingocar.words import counted
 from dingocar.zoo import Pilot, pilots
 
 #: Fewer pictures cannot be parted into some to learn from and a block that is held out.
 LEAST_FRAMES = 2 * MIN_BLOCK_FRAMES
 #: Settings of the training that are not a suite's to choose.
 _OURS = ("seed", "split_seed", "progress", "curve", "workers", "decode_workers")
-#: Appearances of a look that are drawn to see where its parameters lie.
-_DRAWS = 64
+#: Targets that are no look of ours but a place.
+ELSEWHERE: tuple[Place, ...] = ("gym-duckietown", "recorded")
 #: Centre lines that lie within this are the same, half widths of a track apart from any other.
 _SAME_M = 0.1
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something a reader of the table must know; `grave`: the figures cannot be read without it."""
-
-    text: str
-    grave: bool = False
 
 
 def check(suite: Suite, where: str) -> None:
@@ -69,20 +60,24 @@ def make_pilot(spec: PilotSpec, picture: tuple[int, ...]) -> Pilot:
     return made
 
 
-def training_settings(suite: Suite, method: MethodSpec, seed: int, candidate: int | None) -> TrainingSettings:
+def training_settings(
+    suite: Suite, method: MethodSpec, seed: int, candidate: int | None, pilot: PilotSpec | None = None
+) -> TrainingSettings:
     """The settings of one training.
 
     Args:
         suite, method: whose settings are put together; the method's win.
         seed: of the row: of weights, order, augmentation, and of what is held out.
         candidate: which of the method's candidates; None: it has none.
+        pilot: its settings win over the suite's.
 
     Raises:
         UsageError: a setting that is not a suite's to choose.
         TrainingError: an unknown one, or a value that does not fit.
     """
     extra = {} if candidate is None else method.candidates[candidate]
-    values = {**suite.training, **method.training, **extra}
+    own = {} if pilot is None else pilot.training
+    values = {**suite.training, **own, **method.training, **extra}
     for name in _OURS:
         if name in values:
             raise UsageError(
@@ -97,21 +92,31 @@ def training_settings(suite: Suite, method: MethodSpec, seed: int, candidate: in
 
 
 def target_looks(suite: Suite) -> list[str]:
-    """The suite's target, and every look of a test world that is not the source row's.
+    """The suite's target, and every look or place of a test world that is not the source row's.
 
     Without a source row, the looks of the source worlds are the source's.
     """
-    source = {method.recording.look for method in suite.methods if method.role == "source"}
-    source = source or {world.look for world in suite.worlds if world.role == "source"}
-    tested = [world.look for world in suite.worlds if world.role == "test"]
-    return list(dict.fromkeys([suite.target, *(look for look in tested if look not in source)]))
+    source = {method.recording.seen for method in suite.methods if method.role == "source"}
+    source = source or {world.recording.seen for world in suite.worlds if world.role == "source"}
+    tested = [world.recording.seen for world in suite.worlds if world.role == "test"]
+    return list(dict.fromkeys([suite.target, *(seen for seen in tested if seen not in source)]))
 
 
 def labels_used(suite: Suite, method: MethodSpec) -> int | None:
     """How many of the target's labels a method learns from; None: all of its labels are the target's."""
-    if method.recording.look in target_looks(suite):
-        return None
-    return 0 if method.labelled is None else method.labelled.frames
+    asked = labels_asked(method)
+    if method.recording.seen in target_looks(suite):
+        return asked
+    if method.labelled is None:
+        return 0
+    return method.labelled.frames if asked is None else asked
+
+
+def labels_asked(method: MethodSpec) -> int | None:
+    """To how many labels an option of the method's kind limits it; None: to none."""
+    option = load_kind(method.kind).labels
+    count = options_of(method)[option] if option else -1
+    return None if count < 0 else int(count)
 
 
 def _check_frame(suite: Suite) -> None:
@@ -124,7 +129,8 @@ def _check_frame(suite: Suite) -> None:
             "picture: expected [height, width] of 8 to 4096 pixels, the width a multiple of 4, got "
             f"{list(sides)}"
         )
-    load_look(suite.target)
+    if suite.target not in ELSEWHERE:
+        load_look(suite.target)
     names = [method.name for method in suite.methods]
     if suite.baseline and suite.baseline not in names:
         raise UsageError(
@@ -140,18 +146,19 @@ def _check_frame(suite: Suite) -> None:
         load_look(world.look)
         load_randomisation(world.randomisation)
         world.recording.check(f"worlds.{world.name}")
-        if not 1 <= world.laps <= 1000 or world.seed < 0:
-            raise UsageError(f"worlds.{world.name}: expected laps from 1 to 1000 and a seed >= 0")
+        if not 1 <= world.laps <= 1000 or world.seed < 0 or not 2 <= world.steps <= 100_000:
+            raise UsageError(
+                f"worlds.{world.name}: expected laps from 1 to 1000, steps from 2 to 100000 and a seed >= 0"
+            )
 
 
 def _check_method(suite: Suite, method: MethodSpec) -> None:
-    from dingocar.evaluate.leaderboard.methods import check_options
-
     where = f"methods.{method.name}"
     targets = target_looks(suite)
     expected = " or ".join(map(repr, targets))
     for candidate in range(len(method.candidates)) if method.candidates else (None,):
-        training_settings(suite, method, 0, candidate)
+        for pilot in suite.pilots:
+            training_settings(suite, method, 0, candidate, pilot)
     if method.recording.frames < LEAST_FRAMES:
         raise UsageError(
             f"{where}.recording.frames: expected at least {LEAST_FRAMES} to learn from, got "
@@ -160,20 +167,25 @@ def _check_method(suite: Suite, method: MethodSpec) -> None:
     for name, recording in method.recordings.items():
         load_look(recording.look)
         load_randomisation(recording.randomisation)
-        if name != "recording" and recording.look not in targets:
-            raise UsageError(f"{where}.{name}.look: expected the target {expected}, got {recording.look!r}")
-    if method.role == "oracle" and method.recording.look not in targets:
+        if recording.held_out:
+            raise UsageError(f"{where}.{name}.held_out: what is held out is for worlds; remove it")
+        if name != "recording" and recording.seen not in targets:
+            raise UsageError(f"{where}.{name}.look: expected the target {expected}, got {recording.seen!r}")
+    if method.role == "oracle" and method.recording.seen not in targets:
         raise UsageError(
-            f"{where}: an oracle learns from the target {expected}, not from {method.recording.look!r}"
+            f"{where}: an oracle learns from the target {expected}, not from {method.recording.seen!r}"
         )
     if method.role == "source":
-        alone = (method.recording.look, method.labelled, method.unlabelled, method.recording.randomisation)
+        alone = (method.recording.seen, method.labelled, method.unlabelled, method.recording.randomisation)
         if alone[0] in targets or alone[1:] != (None, None, "none") or method.kind != "supervised":
             raise UsageError(
                 f"{where}: the source row learns from the source alone: kind supervised, no target "
                 "recording, no randomisation"
             )
     check_options(method)
+    asked, pool = labels_asked(method), method.recording if method.labelled is None else method.labelled
+    if asked is not None and asked > pool.frames:
+        raise UsageError(f"{where}.options: {asked} labels are asked for, and {pool.frames} are recorded")
     _check_selection(suite, method)
 
 
@@ -199,28 +211,37 @@ def _check_selection(suite: Suite, method: MethodSpec) -> None:
 def _check_tracks(suite: Suite) -> None:
     """Tracks of test worlds are read by nothing but the test, whatever name they come under."""
     tested = [
-        (load_track(track), f"{track!r} of worlds.{world.name}")
+        (world.place, track, f"{track!r} of worlds.{world.name}")
         for world in suite.worlds
         if world.role == "test"
         for track in world.tracks
     ]
-    for user, tracks in _readers(suite):
+    ours = {track: load_track(track) for place, track, _ in tested if place == "sim"}
+    fine = set()  # many methods read the same tracks
+    for user, place, tracks in _readers(suite):
         for name in tracks:
-            track = load_track(name)
-            for other, what in tested:
-                if same_course(track, other):
+            if (user.startswith("worlds"), place, name) in fine:
+                continue
+            course = load_track(name) if place == "sim" else None
+            for other_place, other, what in tested:
+                if place != other_place:
+                    continue
+                # Of what was recorded, a method gets other blocks than a world.
+                same = name == other and (place != "recorded" or user.startswith("worlds"))
+                if same if course is None else same_course(course, ours[other]):
                     raise UsageError(
                         f"{user}: track {name!r} is the test track {what}; split by track: train on others"
                     )
+            fine.add((user.startswith("worlds"), place, name))
 
 
-def _readers(suite: Suite) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _readers(suite: Suite) -> Iterator[tuple[str, Place, tuple[str, ...]]]:
     for method in suite.methods:
         for name, recording in method.recordings.items():
-            yield f"methods.{method.name}.{name}", recording.tracks
+            yield f"methods.{method.name}.{name}", recording.place, recording.tracks
     for world in suite.worlds:
         if world.role == "dev":
-            yield f"worlds.{world.name} (dev)", world.tracks
+            yield f"worlds.{world.name} (dev)", world.place, world.tracks
 
 
 def same_course(one: Track, other: Track) -> bool:
@@ -238,86 +259,3 @@ def same_course(one: Track, other: Track) -> bool:
     lines = [line - (line.min(axis=0) + line.max(axis=0)) / 2 for line in (one.centre, other.centre)]
     apart = np.hypot(*(lines[0][:, None] - lines[1]).transpose(2, 0, 1))
     return bool(max(apart.min(axis=0).max(), apart.min(axis=1).max()) < _SAME_M)
-
-
-def notes(suite: Suite) -> list[Note]:
-    """What the suite itself makes it necessary to say."""
-    found = []
-    if len(suite.seeds) < LEAST_SEEDS:
-        found.append(
-            Note(
-                f"Not a comparison: {counted(len(suite.seeds), 'seed')}, at least {LEAST_SEEDS} are needed.",
-                True,
-            )
-        )
-    roles = {method.role for method in suite.methods}
-    for role, why in (("source", "a method's gain"), ("oracle", "what could be reached")):
-        if role not in roles:
-            found.append(Note(f"There is no {role} row, so {why} is not known and no gap is computed."))
-    frames = {sum(r.frames for n, r in m.recordings.items() if n != "unlabelled") for m in suite.methods}
-    if len(frames) > 1:
-        found.append(Note("Rows learn from different numbers of labelled frames; see the column."))
-    tuned = [method.name for method in suite.methods if method.candidates]
-    if tuned and len({len(method.candidates) for method in suite.methods}) > 1:
-        found.append(Note(f"Only some methods chose among candidates: {', '.join(tuned)}.", True))
-    for method in suite.methods:
-        found += [note for look in target_looks(suite) if (note := _reach(suite, method, look)) is not None]
-    if suite.target not in {world.look for world in suite.worlds if world.role == "test"}:
-        found.append(Note(f"No test world has the look of the target, {suite.target}.", True))
-    return found
-
-
-def _reach(suite: Suite, method: MethodSpec, target: str) -> Note | None:
-    """Says how much of a target look a method's randomisation can produce."""
-    recording = method.recording
-    randomisation = load_randomisation(recording.randomisation)
-    if not randomisation.varies or recording.look in target_looks(suite):
-        return None
-    covered, differ = coverage(randomisation, load_look(recording.look), load_look(target))
-    if not differ:
-        return None
-    text = (
-        f"{method.name}: {len(covered)} of the {len(differ)} parameters in which {target} differs from "
-        f"{recording.look} lie within the randomisation {recording.randomisation}"
-    )
-    if len(covered) == len(differ):
-        return Note(f"{text}: it includes the target's exact look, which is so no longer unseen.", True)
-    missing = sorted(differ - covered)
-    return Note(f"{text}; not: {', '.join(missing[:8])}{', ...' if len(missing) > 8 else ''}.")
-
-
-def coverage(randomisation: Randomisation, base: Look, target: Look) -> tuple[set[str], set[str]]:
-    """Which parameters of the target's appearance a randomisation of another look can produce.
-
-    Returns:
-        the covered names, and the names of all parameters in which the looks differ (of which the
-        covered ones are some).
-    """
-    rng = np.random.default_rng(0)
-    ours, theirs = ([vars(look.draw(rng)) for _ in range(_DRAWS)] for look in (base, target))
-    covered, differ = set(), set()
-    for name in theirs[0]:
-        own, wanted = [draw[name] for draw in ours], [draw[name] for draw in theirs]
-        if isinstance(wanted[0], str):
-            if not set(wanted) <= set(own):
-                differ.add(name)
-                if set(wanted) <= set(own) | set(randomisation.choices.get(name, ())):
-                    covered.add(name)
-            continue
-        if min(own) <= min(wanted) and max(wanted) <= max(own):
-            continue
-        differ.add(name)
-        low, high = _span(randomisation, name, own)
-        if low <= min(wanted) and max(wanted) <= high:
-            covered.add(name)
-    return covered, differ
-
-
-def _span(randomisation: Randomisation, name: str, own: list[float]) -> tuple[float, float]:
-    """The least and the greatest value the randomisation can give a parameter."""
-    if name not in randomisation.ranges:
-        return min(own), max(own)
-    span = randomisation.ranges[name]
-    low, high = (span.low + min(own), span.high + max(own)) if span.relative else (span.low, span.high)
-    least, greatest = BOUNDS[name]
-    return max(low, least), min(high, greatest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from dingocar.evaluate.leaderboard.rules import check
 from dingocar.evaluate.leaderboard.suite import Row, Suite, suite_from
 from dingocar.evaluate.leaderboard.workers import Work, Workers
 from dingocar.files import parse_json, replace_file
+from dingocar.words import counted
 
 logger = logging.getLogger(__name__)
 
@@ -123,8 +124,15 @@ def _book(
         return f"{row.name}: failed: {reason}"
     report.done.append(row.name)
     results.add(result)
-    clean = ", ".join(f"{w} {f['clean_laps']}/{f['laps']}" for w, f in result["worlds"].items())
-    return f"{row.name}: clean laps {clean}"
+    return f"{row.name}: {', '.join(f'{world} {_told(f)}' for world, f in result['worlds'].items())}"
+
+
+def _told(figures: Mapping[str, Any]) -> str:
+    """The most important figure of a world, for people."""
+    if "laps" in figures:
+        return f"{figures['clean_laps']} of {counted(figures['laps'], 'lap')} clean"
+    corr = figures.get("offline", {}).get("corr")
+    return "not driven" if corr is None else f"correlation {corr:.2f}"
 
 
 class _Tracker:
@@ -157,7 +165,7 @@ def _plan(suite: Suite, rows: list[Row], out: Path, code: str) -> tuple[list[Job
                 there = (recording_folder(out, key) / MARKER).is_file()
                 recorded[key] = None if there else len(jobs)
                 if not there:
-                    jobs.append(RecordingJob(key, out, recording, seed, suite.picture))
+                    jobs.append(RecordingJob(key, out, recording, seed, suite.picture, suite.data))
                     after.append([])
         before = {number for key, _, _ in needed if (number := recorded[key]) is not None}
         jobs.append(RowJob(out, suite, row, code))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_type_hints
+from typing import Any, Literal
 
 from dingocar.errors import UsageError, did_you_mean
+from dingocar.evaluate.leaderboard.reading import need, read
 
 #: Fewer seeds are no comparison.
 LEAST_SEEDS = 3
@@ -18,23 +19,29 @@ MAX_FRAMES = 1_000_000
 #: The row of the scripted driver, which is always there.
 EXPERT = "expert"
 
+#: What a method's recordings are for.
+USES = ("recording", "unlabelled", "labelled")
+
 WorldRole = Literal["source", "dev", "test"]
 MethodRole = Literal["method", "source", "oracle"]
-
-T = TypeVar("T")
+#: Where it is driven: here; in the real gym-duckietown; or nowhere, as it was recorded before.
+Place = Literal["sim", "gym-duckietown", "recorded"]
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What the expert records.
+    """What the expert records, or a part of what somebody has recorded.
 
     Attributes:
-        tracks: each gets its even share of the frames.
+        tracks: each gets its even share of the frames. In gym-duckietown its maps; recorded ones are called
+            as `--data NAME=DIR` says.
         look, randomisation: of the world; a file's path is taken from the suite's folder.
         frames: pictures in all, at least one for each track and at most `MAX_FRAMES`.
         noise: how much the driving is disturbed, 0 to 1; the label is always the expert's own action.
         episode_frames: so many pictures after each reset; a randomised world is drawn anew at each.
         domain: what the tub says of itself.
+        place: where.
+        held_out: of what was recorded, the blocks that nothing is trained on; a world's alone.
     """
 
     tracks: tuple[str, ...]
@@ -44,15 +51,22 @@ class Recording:
     noise: float = 0.5
     episode_frames: int = 100
     domain: Literal["sim", "real"] = "sim"
+    place: Place = "sim"
+    held_out: bool = False
+
+    @property
+    def seen(self) -> str:
+        """What its pictures look like: the look, or the place that has none of ours."""
+        return self.look if self.place == "sim" else self.place
 
     def check(self, where: str) -> None:
         """Raises a `UsageError` if a value is out of its range."""
-        _need(bool(self.tracks), f"{where}.tracks", "at least one track", list(self.tracks))
+        need(bool(self.tracks), f"{where}.tracks", "at least one track", list(self.tracks))
         least = len(self.tracks)
         for name, low in (("frames", least), ("episode_frames", 1)):
             value = getattr(self, name)
-            _need(low <= value <= MAX_FRAMES, f"{where}.{name}", f"from {low} to {MAX_FRAMES}", value)
-        _need(0 <= self.noise <= 1, f"{where}.noise", "a number from 0 to 1", self.noise)
+            need(low <= value <= MAX_FRAMES, f"{where}.{name}", f"from {low} to {MAX_FRAMES}", value)
+        need(0 <= self.noise <= 1, f"{where}.noise", "a number from 0 to 1", self.noise)
 
 
 @dataclass(frozen=True)
@@ -62,11 +76,13 @@ class PilotSpec:
     Attributes:
         pilot: the zoo's name; empty: the table's name.
         settings: of the pilot, without the picture's shape.
+        training: settings of its trainings; a method may change them.
     """
 
     name: str
     pilot: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,7 +94,8 @@ class MethodSpec:
         kind: a file of `dingocar/evaluate/leaderboard/methods`.
         role: "source" and "oracle" are the two ends of the gap that methods are to close.
         unlabelled: pictures of the target whose labels are not used.
-        labelled: pictures of the target whose labels are used; their number is shown.
+        labelled: pictures of the target whose labels are used, all or as many as an option of the kind
+            says; their number is shown.
         training: settings of the training.
         candidates: further training settings, one training each; `selection` chooses.
         selection: "source": by frames held out of the training; or the name of a dev world.
@@ -99,8 +116,8 @@ class MethodSpec:
     @property
     def recordings(self) -> dict[str, Recording]:
         """All that is recorded for it, by the name of the setting."""
-        found = {"recording": self.recording, "unlabelled": self.unlabelled, "labelled": self.labelled}
-        return {name: recording for name, recording in found.items() if recording is not None}
+        found = {use: getattr(self, use) for use in USES}
+        return {use: recording for use, recording in found.items() if recording is not None}
 
 
 @dataclass(frozen=True)
@@ -110,9 +127,12 @@ class WorldSpec:
     Attributes:
         role: "test": what the table is about, read by no training; "dev": methods may select by it, and
             the table says so; "source": what the pilots come from.
-        laps: on each track, each a car with its own start and episode.
+        laps: on each track, each a car with its own start and episode; in gym-duckietown episodes on a map.
         frames: of the recording.
         seed: of the starts, the episodes and the recording; the same for all rows.
+        place: where; nobody drives in a recorded one.
+        episode_frames: of the recording; see `Recording`.
+        steps: of an episode in gym-duckietown, 30 to the second.
     """
 
     name: str
@@ -123,11 +143,24 @@ class WorldSpec:
     laps: int = 10
     frames: int = 400
     seed: int = 1000
+    place: Place = "sim"
+    episode_frames: int = 100
+    steps: int = 450
 
     @property
     def recording(self) -> Recording:
         """What the steering error is measured on."""
-        return Recording(self.tracks, self.look, self.randomisation, self.frames)
+        return Recording(
+            *(self.tracks, self.look, self.randomisation, self.frames),
+            episode_frames=self.episode_frames,
+            place=self.place,
+            held_out=self.place == "recorded",
+        )
+
+    @property
+    def driven(self) -> bool:
+        """Whether pilots drive in it."""
+        return self.place != "recorded"
 
 
 @dataclass(frozen=True)
@@ -157,10 +190,11 @@ class Suite:
 
     Attributes:
         seeds: of the trainings (weights, order, data); every row has all of them.
-        target: the look that the methods are to reach.
+        target: the look that the methods are to reach, or "gym-duckietown" or "recorded".
         picture: (height, width) of every camera and pilot.
         baseline: the method that the others are compared with, in pairs of the same seed.
-        training: settings of every method's training; a method may change them.
+        training: settings of every method's training; a pilot or a method may change them.
+        data: {name: {"folder", "digest"}} of the recordings that the user has; see `with_data`.
     """
 
     title: str
@@ -172,6 +206,7 @@ class Suite:
     picture: tuple[int, ...] = (60, 80)
     baseline: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def rows(self, only: str | None = None) -> list[Row]:
         """All runs, or those whose name fits a pattern (`*` and `?`) or begins with it.
@@ -236,6 +271,8 @@ def load_suite(path: Path) -> Suite:
         raise UsageError(f"{path}: is no TOML file ({error})") from None
     except OSError as error:
         raise UsageError(f"{path}: the suite cannot be read ({error.strerror})") from None
+    if "data" in table:
+        raise UsageError(f"{path}: data: where recordings are is said with --data NAME=DIR; remove it")
     suite = suite_from(table, str(path), path.parent)
     check(suite, str(path))
     return suite
@@ -253,8 +290,9 @@ def suite_from(table: Mapping[str, Any], where: str, folder: Path | None = None)
         UsageError: an unknown name, a missing one, or a value of the wrong type.
     """
     table = dict(table)
-    common = table.pop("recording", {})
-    _need(isinstance(common, dict), f"{where}: recording", "a table", common)
+    common = {use: table.pop(use, {}) for use in USES}
+    for use, own in common.items():
+        need(isinstance(own, dict), f"{where}: {use}", "a table", own)
     entries = {}
     for name in ("pilots", "methods", "worlds"):
         entries[name] = table.pop(name, None) or {}
@@ -264,38 +302,43 @@ def suite_from(table: Mapping[str, Any], where: str, folder: Path | None = None)
                 "docs/leaderboard.md"
             )
         fine = isinstance(entries[name], dict) and all(isinstance(e, dict) for e in entries[name].values())
-        _need(fine, f"{where}: {name}", f"tables [{name}.NAME]", entries[name])
+        need(fine, f"{where}: {name}", f"tables [{name}.NAME]", entries[name])
         bad = [key for key in entries[name] if "/" in key or key == EXPERT or not key]
-        _need(not bad, f"{where}: {name}", f"names without '/' other than '{EXPERT}'", bad)
+        need(not bad, f"{where}: {name}", f"names without '/' other than '{EXPERT}'", bad)
     methods = tuple(
         _method(name, entry, common, f"{where}: methods.{name}", folder)
         for name, entry in entries["methods"].items()
     )
     pilots = tuple(
-        _read(PilotSpec, entry | {"name": name, "pilot": entry.get("pilot", name)}, f"{where}: pilots.{name}")
+        read(PilotSpec, entry | {"name": name, "pilot": entry.get("pilot", name)}, f"{where}: pilots.{name}")
         for name, entry in entries["pilots"].items()
     )
     worlds = tuple(
-        _read(WorldSpec, _located(entry, folder) | {"name": name}, f"{where}: worlds.{name}")
+        read(WorldSpec, _located(entry, folder) | {"name": name}, f"{where}: worlds.{name}")
         for name, entry in entries["worlds"].items()
     )
     known = {"pilots": pilots, "methods": methods, "worlds": worlds}
-    return _read(Suite, table | known, where, ("recording",))
+    return read(Suite, table | known, where, USES)
 
 
 def _method(
     name: str, entry: Mapping[str, Any], common: Mapping[str, Any], where: str, folder: Path | None
 ) -> MethodSpec:
+    """Reads a method; `common` has what its recordings are unless they say otherwise, by their use."""
     entry = dict(entry)
-    for key in ("recording", "unlabelled", "labelled"):
+    for key in USES:
         own = entry.get(key, {} if key == "recording" else None)
         if own is None:
             continue
-        _need(isinstance(own, dict), f"{where}.{key}", "a table", own)
-        recording = _read(Recording, _located({**common, **own}, folder), f"{where}.{key}")
+        need(isinstance(own, dict), f"{where}.{key}", "a table", own)
+        # What is said to be of the target is real, unless it says otherwise itself.
+        base = common["recording"]
+        if key != "recording":
+            base = {**base, "domain": "real", **common[key]}
+        recording = read(Recording, _located({**base, **own}, folder), f"{where}.{key}")
         recording.check(f"{where}.{key}")
         entry[key] = recording
-    return _read(MethodSpec, entry | {"name": name}, where)
+    return read(MethodSpec, entry | {"name": name}, where)
 
 
 def _located(entry: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
@@ -311,57 +354,6 @@ def _located(entry: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     if isinstance(entry.get("tracks"), list):
         entry["tracks"] = [place(track) for track in entry["tracks"]]
     return entry
-
-
-def _read(kind: type[T], table: Mapping[str, Any], where: str, also: Iterable[str] = ()) -> T:
-    """Makes the dataclass `kind` of a table; every value is checked against its field's type."""
-    hints = get_type_hints(kind)
-    known = [f.name for f in fields(kind)]  # type: ignore[arg-type]
-    for key in table:
-        if key in ("seed", "seeds") and key not in known:
-            raise UsageError(f"{where}.{key}: all rows share the suite's seeds; remove it")
-        if key not in known:
-            named = [name for name in (*known, *also) if name != "name"]
-            raise UsageError(f"{where}: unknown setting {key!r}{did_you_mean(key, named)}")
-    values = {key: _value(value, hints[key], f"{where}.{key}") for key, value in table.items()}
-    try:
-        return kind(**values)
-    except TypeError as error:
-        missing = str(error).partition("argument")[2].strip(" s:")
-        raise UsageError(f"{where}: {missing.replace(' and ', ', ')} must be given") from None
-
-
-def _value(value: Any, hint: Any, where: str) -> Any:
-    """Returns `value` as the type `hint` says: lists as tuples, whole numbers as floats."""
-    if get_args(hint) and all(isinstance(choice, str) for choice in get_args(hint)):
-        _need(value in get_args(hint), where, " or ".join(map(repr, get_args(hint))), value)
-    elif hint in (str, int):
-        words = {str: "text", int: "a whole number"}
-        _need(isinstance(value, hint) and not isinstance(value, bool), where, words[hint], value)
-    elif hint is float:
-        _need(isinstance(value, int | float) and not isinstance(value, bool), where, "a number", value)
-        return float(value)
-    elif getattr(hint, "__origin__", None) is tuple:
-        inner = get_args(hint)[0]
-        _need(isinstance(value, list | tuple), where, "a list", value)
-        return tuple(_value(item, inner, f"{where}[{i}]") for i, item in enumerate(value))
-    elif getattr(hint, "__origin__", None) is Mapping:
-        _need(isinstance(value, dict), where, "a table", value)
-    return value
-
-
-def _need(fine: bool, where: str, expected: str, got: Any) -> None:
-    if not fine:
-        raise UsageError(f"{where}: expected {expected}, got {_shown(got)}")
-
-
-def _shown(value: Any) -> str:
-    """A value for a message, in a line that is not too long."""
-    try:
-        text = repr(value)
-    except ValueError:
-        return "a number of thousands of digits"  # one in hexadecimal is read, and cannot be printed
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _without_none(entry: Mapping[str, Any]) -> dict[str, Any]:

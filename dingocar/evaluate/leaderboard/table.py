@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from dingocar.errors import UsageError
-from dingocar.evaluate.leaderboard import rules
+from dingocar.evaluate.leaderboard import notes, rules
 from dingocar.evaluate.leaderboard.contrasts import SEED, close_gaps, compare, mark_best, over_worlds
 from dingocar.evaluate.leaderboard.figures import METRICS, Cell, Table, TableRow, WorldCells
+from dingocar.evaluate.leaderboard.notes import Note
 from dingocar.evaluate.leaderboard.results import Results
-from dingocar.evaluate.leaderboard.rules import Note
 from dingocar.evaluate.leaderboard.suite import EXPERT, LEAST_SEEDS, MethodSpec, Row, Suite
 from dingocar.evaluate.statistics import bootstrap_interval, interquartile_mean, wilson_interval
 
@@ -59,7 +59,7 @@ def make_table(suite: Suite, results: Results) -> Table:
         suite.baseline,
         {world.name: world.role for world in suite.worlds},
         rows,
-        rules.notes(suite),
+        notes.notes(suite),
         {} if expert is None else {w.name: _cells(w.name, {None: expert}) for w in suite.worlds},
         means,
     )
@@ -88,6 +88,7 @@ def _row(
             mean = float(np.mean(list(means.values())))
             overall[name] = {"mean": mean, "iqm": iqm, "low": low, "high": high}
     some = next(iter(runs.values()))
+    speeds = [run["images_per_s"] for run in runs.values() if run.get("images_per_s") is not None]
     return TableRow(
         group=group,
         role=method.role,
@@ -95,6 +96,7 @@ def _row(
         labels=rules.labels_used(suite, method),
         frames=some["frames"],
         training_s=float(np.mean([run["training_s"] for run in runs.values()])),
+        images_per_s=float(np.mean(speeds)) if speeds else None,
         selection=method.selection,
         candidates=len(method.candidates),
         seeds=list(runs),
@@ -113,21 +115,30 @@ def _cells(world: str, runs: Mapping[Any, Mapping[str, Any]]) -> WorldCells:
             values = list(per_seed.values())
             low, high = bootstrap_interval(values, np.random.default_rng(SEED))
             cells[name] = Cell(per_seed, float(np.mean(values)), low, high)
-    clean, laps = (sum(f[name] for f in facts.values()) for name in ("clean_laps", "laps"))
-    quantiles = np.mean([f["cte_quantiles_m"] for f in facts.values()], axis=0)
-    return WorldCells(clean, laps, *wilson_interval(clean, laps), cells, quantiles.tolist())
+    clean, laps = (sum(f.get(name, 0) for f in facts.values()) for name in ("clean_laps", "laps"))
+    interval = wilson_interval(clean, laps) if laps else (0.0, 1.0)
+    kept = [f["cte_quantiles_m"] for f in facts.values() if "cte_quantiles_m" in f]
+    return WorldCells(clean, laps, *interval, cells, np.mean(kept, axis=0).tolist() if kept else [])
 
 
 def _figure(facts: Mapping[str, Any], name: str) -> float | None:
     if name == "clean":
-        return float(facts["clean_laps"] / facts["laps"])
-    if name == "mae":
-        return float(facts["offline"]["mae"]) if "offline" in facts else None
+        return float(facts["clean_laps"] / facts["laps"]) if "laps" in facts else None
+    if name in ("mae", "corr"):
+        found = facts.get("offline", {}).get(name)
+        return None if found is None else float(found)
+    if name not in facts:
+        return None
     if name == "off_tracks_per_lap":
         # Stored for the laps that were begun; a car that stands still leaves no track.
         driven = facts["completion"] * facts["laps"]
         return float(facts[name] * facts["laps"] / driven) if driven >= LEAST_DRIVEN_LAPS else None
     return float(facts[name])
+
+
+def gap_notes(suite: Suite, results: Results) -> list[Note]:
+    """Says where the finished rows leave too little of a gap between source and oracle, if they have both."""
+    return _small_gaps(make_table(suite, results)) if results.of(suite) else []
 
 
 def _notes(suite: Suite, table: Table, results: Results, failed: Mapping[str, str]) -> list[Note]:
@@ -162,28 +173,30 @@ def _notes(suite: Suite, table: Table, results: Results, failed: Mapping[str, st
 
 
 def _small_gaps(table: Table) -> list[Note]:
+    """For each pilot and test world, whether there is enough of a gap to tell methods apart."""
     found = []
     for source in (row for row in table.rows if row.role == "source"):
         pilot = source.group.split("/")[0]
         for oracle in (
             row for row in table.rows if row.role == "oracle" and row.group.split("/")[0] == pilot
         ):
-            ours, theirs = (row.overall["mae"]["mean"] for row in (source, oracle))
-            if ours < LEAST_GAP * theirs:
-                found.append(
-                    Note(
-                        f"{pilot}: the gap is small: the source row's steering error is "
-                        f"{ours / theirs:.1f} times the oracle's, at least {LEAST_GAP} times are wanted to "
-                        "tell methods apart."
+            for world in table.test_worlds():
+                ours, theirs = (_mean(row, world, "mae") for row in (source, oracle))
+                if ours < LEAST_GAP * theirs:
+                    found.append(
+                        Note(
+                            f"{pilot} in {world}: the gap is small: the source row's steering error is "
+                            f"{ours / theirs:.1f} times the oracle's, at least {LEAST_GAP} times are wanted "
+                            "to tell methods apart."
+                        )
                     )
-                )
     return found
 
 
 def _disagreements(table: Table, limit: int = 3) -> list[Note]:
     """Pairs of rows of which one has the smaller error and the other drives clearly better."""
     found = []
-    for world in table.test_worlds():
+    for world in (name for name in table.test_worlds() if all(_driven(row, name) for row in table.rows)):
         pairs = [
             (worse, better)
             for worse in table.rows
@@ -201,6 +214,10 @@ def _disagreements(table: Table, limit: int = 3) -> list[Note]:
             more = f"; and {len(texts) - limit} pairs more" if len(texts) > limit else ""
             found.append(Note(f"Offline and driving disagree in {world}: {'; '.join(texts[:limit])}{more}."))
     return found
+
+
+def _driven(row: TableRow, world: str) -> bool:
+    return "clean" in row.worlds[world].cells
 
 
 def _mean(row: TableRow, world: str, name: str) -> float:

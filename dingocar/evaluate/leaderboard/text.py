@@ -19,6 +19,9 @@ _SHORT = {
     "mean_speed_mps": "m/s",
     "mean_abs_dsteering": "|dst|",
     "mae": "MAE",
+    "corr": "corr",
+    "probe_linear": "told",
+    "probe_mlp": "by MLP",
 }
 
 
@@ -30,6 +33,7 @@ def text_of(table: Table) -> str:
         parts += ["", f"{world} ({role})", *_world(table, world)]
     parts += ["", "* the best of rows with the same labels, frames and way of selection"]
     parts += ["n/a: hardly driven, or not measured; |cte| and off/lap of who drives clearly less get no *"]
+    parts += ["told: how often fresh classifiers tell the world from the source worlds by a pilot's features"]
     for heading, rows in (
         (f"against {table.baseline}, in pairs of the same seed, over the test worlds", versus_rows(table)),
         ("share of the gap between source and oracle that is closed, over the test worlds", gap_rows(table)),
@@ -40,12 +44,13 @@ def text_of(table: Table) -> str:
 
 
 def _world(table: Table, world: str) -> list[str]:
-    lines = [["row", "labels", "frames", "train s", "95 % Wilson", *_SHORT.values()]]
+    lines = [["row", "labels", "frames", "train s", "img/s", "95 % Wilson", *_SHORT.values()]]
     if table.expert:
-        lines.append([EXPERT, "", "", "", _wilson(table.expert[world]), *_figures(table.expert[world])])
+        lines.append([EXPERT, "", "", "", "", _wilson(table.expert[world]), *_figures(table.expert[world])])
     for row in table.rows:
         cells = row.worlds[world]
-        facts = [row.label_text, str(row.frames), f"{row.training_s:.0f}", _wilson(cells)]
+        speed = "n/a" if row.images_per_s is None else f"{row.images_per_s:.0f}"
+        facts = [row.label_text, str(row.frames), f"{row.training_s:.0f}", speed, _wilson(cells)]
         lines.append([row.group, *facts, *_figures(cells)])
         lines += [_seed(row, world, seed) for seed in row.seeds]
         lines += [[f"  seed {seed}", f"failed: {reason}"] for seed, reason in row.failed.items()]
@@ -65,10 +70,12 @@ def _seed(row: TableRow, world: str, seed: int) -> list[str]:
         metric.text(cells[name].per_seed.get(seed) if name in cells else None)
         for name, metric in METRICS.items()
     ]
-    return [f"  seed {seed}", "", "", "", "", *values]
+    return [f"  seed {seed}", "", "", "", "", "", *values]
 
 
 def _wilson(cells: WorldCells) -> str:
+    if not cells.laps:
+        return "not driven"
     return f"{100 * cells.clean_low:.0f} to {100 * cells.clean_high:.0f} %"
 
 

@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from dingocar.errors import MissingExtraError, UsageError, did_you_mean
 from dingocar.evaluate.drive import Driver
+from dingocar.evaluate.leaderboard.judge import drive
 from dingocar.evaluate.leaderboard.keys import row_key
 from dingocar.evaluate.leaderboard.results import Results
-from dingocar.evaluate.leaderboard.row import drive, load, paths_file
+from dingocar.evaluate.leaderboard.row import load, paths_file
 from dingocar.evaluate.leaderboard.suite import Row, Suite, WorldSpec
 from dingocar.evaluate.movie import MAX_GIF_FRAMES, make_movie
 from dingocar.images import Uint8Array
@@ -49,6 +50,8 @@ def film(suite: Suite, out: Path, row_name: str, episode: str, file: Path, scale
     if facts is None:
         raise UsageError(f"{out}: row {row_name} is not in the results; run dingocar leaderboard run first")
     pilot = None if row.method is None else load(out, facts)
+    if world.place != "sim":
+        raise UsageError(f"episode {episode!r}: worlds of {world.place} cannot be filmed")
     camera = _Camera(lap)
     # The other tracks of the world need not be driven: each is begun anew from its own seed.
     seed = world.seed + world.tracks.index(track)

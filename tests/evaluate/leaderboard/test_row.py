@@ -8,9 +8,10 @@ import pytest
 from dingocar.cli.main import main
 from dingocar.errors import UsageError
 from dingocar.evaluate.drive import DriveResult
+from dingocar.evaluate.leaderboard.judge import steering_error, summary
 from dingocar.evaluate.leaderboard.keys import code_digest
 from dingocar.evaluate.leaderboard.recording import make_recording, recorded_episodes, redrawn
-from dingocar.evaluate.leaderboard.row import method_recordings, steering_error, summary
+from dingocar.evaluate.leaderboard.row import method_recordings
 from dingocar.evaluate.leaderboard.suite import Recording, WorldSpec
 from dingocar.evaluate.leaderboard.video import film
 from dingocar.sim import Track, load_randomisation

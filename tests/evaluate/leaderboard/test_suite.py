@@ -8,14 +8,8 @@ import pytest
 from dingocar.errors import DingocarError, UsageError
 from dingocar.evaluate.leaderboard import load_suite
 from dingocar.evaluate.leaderboard.keys import code_digest, model_key, recording_key, row_key
-from dingocar.evaluate.leaderboard.rules import (
-    coverage,
-    labels_used,
-    notes,
-    same_course,
-    target_looks,
-    training_settings,
-)
+from dingocar.evaluate.leaderboard.notes import coverage, notes
+from dingocar.evaluate.leaderboard.rules import labels_used, same_course, target_looks, training_settings
 from dingocar.evaluate.leaderboard.suite import suite_from
 from dingocar.sim import Track, load_look, load_randomisation, load_track
 from dingocar.sim.randomisation import Randomisation, Range

@@ -57,9 +57,10 @@ class Trained:
 
     Attributes:
         model: the pilot's file.
-        frames: labelled pictures that were recorded for it.
+        frames: pictures with labels that it had.
         validation_mae: of the steering, on frames of the training recordings that were held out.
         epochs, best_epoch: of the (last) training.
+        images_per_s: pictures that the (last) training took in per second.
         note: what a reader should know, in a line.
         extra: figures of the kind, plain values.
     """
@@ -69,6 +70,7 @@ class Trained:
     validation_mae: float | None
     epochs: int
     best_epoch: int
+    images_per_s: float | None = None
     note: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -83,15 +85,20 @@ class Kind:
         uses: which recordings of the target it can use.
         first_share: the option that says which share of `recording` is made beforehand, if there is one;
             `train` sees to the rest.
+        labels: the option that says how many of the target's labels are used, if there is one; below 0: all.
+        check: raises a `DingocarError` where the method's options or recordings do not fit.
     """
 
     train: Callable[[Task], Trained]
     options: Mapping[str, Any] = field(default_factory=dict)
     uses: tuple[str, ...] = ()
     first_share: str = ""
+    labels: str = ""
+    check: Callable[[MethodSpec], None] = lambda method: None
 
 
 kinds = Registry("method kind", __name__, entry="kind")
+_KINDS = {bool: "true or false", str: "text", int: "a whole number", float: "a number", dict: "a table"}
 
 
 def load_kind(name: str) -> Kind:
@@ -112,18 +119,23 @@ def check_options(method: MethodSpec) -> None:
 
     Raises:
         UnknownNameError: there is no such kind.
-        UsageError: an option or a recording that the kind does not use.
+        UsageError: an option or a recording that the kind does not use, or a value that does not fit.
     """
     kind, where = load_kind(method.kind), f"methods.{method.name}"
     for name, value in method.options.items():
         if name not in kind.options:
             raise UsageError(f"{where}.options: unknown option {name!r}{did_you_mean(name, kind.options)}")
         wanted = type(kind.options[name])
-        if not isinstance(value, wanted | int if wanted is float else wanted):
-            raise UsageError(f"{where}.options.{name}: expected a {wanted.__name__}, got {value!r}")
+        fits = isinstance(value, wanted | int if wanted is float else wanted)
+        if not fits or isinstance(value, bool) != (wanted is bool):
+            raise UsageError(f"{where}.options.{name}: expected {_KINDS[wanted]}, got {value!r}")
     for name in ("unlabelled", "labelled"):
         if name in method.recordings and name not in kind.uses:
             raise UsageError(f"{where}.{name}: the kind {method.kind!r} does not use it; remove it")
+    try:
+        kind.check(method)
+    except DingocarError as error:
+        raise UsageError(f"{where}: {error}") from None
     if kind.first_share and not 0 < options_of(method)[kind.first_share] < 1:
         raise UsageError(f"{where}.options.{kind.first_share}: expected a share between 0 and 1")
 

@@ -1,0 +1,120 @@
+"""What every method is: which pictures it trains on, and its losses on their features.
+
+A method's file must not import keras at its top, so that listing methods and reading their settings stay
+quick; its functions may.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from dingocar.errors import TrainingError
+from dingocar.settings import read_settings
+
+if TYPE_CHECKING:
+    import keras
+
+    from dingocar.images import Uint8Array
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodSettings:
+    """A method's settings: a frozen subclass, all with defaults. A method without losses needs none."""
+
+    #: The least and the greatest value of each number.
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {}
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in self.ranges.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise TrainingError(
+                    f"method setting {name}: expected a number from {low:g} to {high:g}, got {value:g}"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class LossSettings(MethodSettings):
+    """Settings every method with losses has.
+
+    Attributes:
+        weight: of the losses that change the features, beside the pilot's own, >= 0.
+        warmup: share of the training over which that weight rises from 0, in [0, 1]. The pilot first has
+            features that are worth aligning.
+    """
+
+    weight: float = 1.0
+    warmup: float = 0.2
+
+    ranges = MethodSettings.ranges | {"weight": (0, 1e6), "warmup": (0, 1)}
+
+    def strength(self, progress: Any) -> Any:
+        """The weight at this time of the training, from 0 to 1: it rises linearly over the warm-up."""
+        from keras import ops
+
+        if not self.warmup:
+            return self.weight
+        return self.weight * ops.minimum(1.0, progress / self.warmup)
+
+
+class Method:
+    """One file of `adapt/` defines one subclass; the file's name is the method's name.
+
+    Args:
+        settings: an instance of `settings_type`; None takes the defaults.
+
+    Attributes:
+        needs_target: whether it uses pictures of the target domain (`real`), labelled or not.
+        needs_target_labels: whether some of them must have labels.
+        target_in_batches: whether they are trained on; False: they are for `finish` alone.
+    """
+
+    settings_type: ClassVar[type[MethodSettings]] = MethodSettings
+    needs_target: ClassVar[bool] = True
+    needs_target_labels: ClassVar[bool] = False
+    target_in_batches: ClassVar[bool] = True
+
+    def __init__(self, settings: MethodSettings | None = None) -> None:
+        self.settings = self.settings_type() if settings is None else settings
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """Makes the method from plain settings.
+
+        Raises:
+            UnknownNameError: there is no such setting; the nearest one is suggested.
+            TrainingError: a value has the wrong type or is out of range.
+        """
+        return cls(read_settings(cls.settings_type, settings, "method setting", TrainingError))
+
+    @property
+    def name(self) -> str:
+        """The method's name: its file's."""
+        return type(self).__module__.rpartition(".")[2]
+
+    def layers(self, width: int) -> dict[str, keras.Layer]:
+        """Makes the layers that the losses need, for features of this width; trained with the pilot."""
+        return {}
+
+    def losses(self, source: Any, target: Any, layers: Mapping[str, Any], progress: Any) -> dict[str, Any]:
+        """The losses of a batch, each to be added to the pilot's, in `keras.ops`.
+
+        Args:
+            source: features of simulated pictures, float32 (S, F).
+            target: features of real pictures, float32 (T, F).
+            layers: what `layers` made, built.
+            progress: how far the training is, a scalar from 0 to 1.
+
+        Returns:
+            {name: scalar}, weighted.
+        """
+        return {}
+
+    def said_sim(self, source: Any, target: Any, layers: Mapping[str, Any]) -> Any | None:
+        """What its classifier says of both, (S + T,) in [0, 1], 1 for simulated; None: it has none."""
+        return None
+
+    def finish(self, network: keras.Model, source: Uint8Array, target: Uint8Array) -> None:
+        """Changes the trained network in place, once, given uint8 (N, H, W, 3) pictures of both domains."""
