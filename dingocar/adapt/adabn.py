@@ -74,13 +74,14 @@ def _moments(network: keras.Model, layers: list[Any], images: Uint8Array) -> lis
 
     view = keras.Model(network.input, {layer.name: _before_activation(layer) for layer in layers})
     sums: dict[str, Any] = dict.fromkeys(view.output, 0.0)
+    counts = dict.fromkeys(view.output, 0)
     for start in range(0, len(images), _BATCH):
         for name, output in view(images[start : start + _BATCH], training=False).items():
             y = ops.convert_to_numpy(output)
             y = y.reshape(-1, y.shape[-1])
-            powers = (np.ones_like(y), y, np.square(y))
-            sums[name] = sums[name] + np.stack([power.sum(axis=0, dtype=np.float64) for power in powers])
-    means = [(sums[layer.name][1:] / sums[layer.name][0]) for layer in layers]
+            sums[name] = sums[name] + np.stack([x.sum(axis=0, dtype=np.float64) for x in (y, np.square(y))])
+            counts[name] += len(y)
+    means = [sums[layer.name] / counts[layer.name] for layer in layers]
     return [(mean, np.maximum(square - mean**2, 0.0)) for mean, square in means]
 
 

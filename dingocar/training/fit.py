@@ -91,7 +91,9 @@ def fit(
     _compile(model, trained, pilot, _learning_rate(settings, epochs, len(batches)))
     counts = (pilot.name, batches.frames, len(validation), policy)
     logger.info("training %s on %d frames, validating on %d, in %s", *counts)
-    chooser = Chooser() if domains is None else _chooser(trained, pilot, data, domains, batches, settings)
+    chooser = Chooser("last" if settings.keep == "last" else "source")
+    if domains is not None:
+        chooser = _chooser(trained, pilot, data, domains, batches, settings)
     with progress_bar(batches.frames * epochs, epochs, settings.progress) as bar:
         report = _reporter(bar, on_progress)
         watcher = Watcher(

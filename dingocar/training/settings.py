@@ -45,6 +45,8 @@ class TrainingSettings:
         warmup_epochs: epochs over which the learning rate rises from 0 (a fraction is fine).
         patience: epochs without a better validation loss before training stops.
         min_delta: a validation loss is better when it is lower by at least this.
+        keep: which epoch's weights are saved: the "best" one's, by validation loss, or the "last" one's. An
+            adaptation has its own `select`.
         seed: of the weights, the order of the frames, the augmentation and the dropout.
         split_seed: of the validation blocks' places.
         validation_fraction: share of the frames held out.
@@ -73,6 +75,7 @@ class TrainingSettings:
     warmup_epochs: float = 1.0
     patience: int = 10
     min_delta: float = 0.0
+    keep: Literal["best", "last"] = "best"
     seed: int = 0
     split_seed: int = 0
     validation_fraction: float = 0.2
@@ -101,7 +104,7 @@ class TrainingSettings:
             if not (low is None or value >= low) or not (high is None or value <= high):
                 upper = "" if high is None else f" and at most {high}"
                 raise TrainingError(f"training setting {name}: expected at least {low}{upper}, got {value}")
-        for name in ("precision", "schedule"):
+        for name in ("precision", "schedule", "keep"):
             if getattr(self, name) not in typing.get_args(hints[name]):
                 choices = ", ".join(typing.get_args(hints[name]))
                 raise TrainingError(

@@ -130,6 +130,12 @@ def test_the_weights_of_the_best_epoch_are_saved(shared_tub, tmp_path, quick):
     assert same(saved_weights(result.model), saved_weights(again.model), atol=1e-3)
 
 
+def test_the_last_epoch_is_saved_where_that_is_asked_for(shared_tub, tmp_path, quick):
+    settings = replace(quick, epochs=6, patience=1, learning_rate=0.15, schedule="constant", keep="last")
+    result = train([shared_tub], Tiny(), tmp_path / "a.keras", settings)
+    assert result.best_epoch == result.epochs == 6 > int(np.argmin(result.history["val_loss"])) + 1
+
+
 def test_an_interrupted_training_saves_the_best_so_far(shared_tub, tmp_path, quick, caplog):
     def stop(progress):
         if progress.epoch == 2:

@@ -140,32 +140,55 @@ def few_task(suite, folder, photo, seed=0):
     )
 
 
-def test_few_labels_are_nested_gone_through_more_often_and_taken_away_again(tmp_path, monkeypatch, photo):
+def test_few_labels_are_nested_and_fill_as_many_batches(tmp_path, monkeypatch, photo):
     seen = []
 
     def watched(task, tubs, **_):
-        records = list(open_tub(tubs[0]))
-        seen.append(({record.index for record in records}, task.settings.epochs, task.settings.patience))
+        records = list(open_tub(tubs[-1]))
         assert records[0].image().shape == (64, 84, 3)
-        return Trained(tubs[0], len(records), None, 1, 1)
+        labels = [round(record.steering, 6) for record in records]
+        seen.append((labels, task.settings, [tub.name for tub in tubs]))
+        return Trained(tubs[0], len(records), 0.5, 1, 1)
 
     monkeypatch.setattr(supervised, "fit", watched)
     for count, seed in ((10, 0), (30, 0), (30, 1)):
         suite = make_suite(
-            methods__mild={"recording": {**PHOTO, "frames": 60}, "options": {"labels": count}},
-            training={"epochs": 4},
+            recording__frames=200,
+            methods__mild={
+                "labelled": {**PHOTO, "frames": 60},
+                "options": {"labels": count, "alone": True},
+            },
         )
-        made = load_kind("supervised").train(few_task(suite, tmp_path, photo, seed))
-        assert made.frames == count and not list(tmp_path.iterdir())
-    (ten, often, patience), (thirty, *_), (other, *_) = seen
-    assert ten < thirty != other and len(other) == 30
-    assert often == 24 and patience == 24
+        task = few_task(suite, tmp_path, photo, seed)
+        made = load_kind("supervised").train(
+            dataclasses.replace(task, tubs={"recording": 0, "labelled": photo})
+        )
+        assert (made.frames, made.validation_mae) == (count, None) and not list(tmp_path.iterdir())
+    ten, thirty, other = (set(labels) for labels, *_ in seen)
+    assert ten < thirty != other and len(ten) <= 10 < len(thirty) <= 30
+    labels, settings, names = seen[0]
+    assert len(labels) == 200 and len(set(labels[:10])) == len(ten) and names == ["labels"]
+    assert settings.keep == "last" and settings.gap_frames == 0
+    assert labels[:10] != labels[10:20], "another order each time"
     assert len(open_tub(photo)) == 60, "the recording is shared by other rows"
-    suite = make_suite(
-        methods__mild={"recording": {**PHOTO, "frames": 90}, "options": {"labels": 70}},
-    )
+
+
+def test_few_labels_beside_the_recording_and_too_few(tmp_path, monkeypatch, photo):
+    seen = []
+
+    def watched(task, tubs, **_):
+        seen.append((len(list(open_tub(tubs[1]))), task.settings.keep))
+        return Trained(tubs[0], 93, 0.5, 1, 1)
+
+    monkeypatch.setattr(supervised, "fit", watched)
+    suite = make_suite(methods__mild={"labelled": {**PHOTO, "frames": 90}, "options": {"labels": 30}})
+    task = few_task(suite, tmp_path, photo)
+    task = dataclasses.replace(task, tubs={"recording": photo, "labelled": photo})
+    made = load_kind("supervised").train(task)
+    assert seen == [(30, "best")] and (made.frames, made.validation_mae) == (93, 0.5)
+    task = dataclasses.replace(task, options={"labels": 70, "alone": False})
     with pytest.raises(UsageError, match="70 labels are asked for, and 60 are there"):
-        load_kind("supervised").train(few_task(suite, tmp_path, photo))
+        load_kind("supervised").train(task)
 
 
 @pytest.mark.parametrize("per", ["picture", "domain"])

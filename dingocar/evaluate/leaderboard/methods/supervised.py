@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dingocar.errors import UsageError
+from dingocar.evaluate.leaderboard.elsewhere import RATE_HZ, write_moments
 from dingocar.evaluate.leaderboard.methods import Kind, Task, Trained
 from dingocar.evaluate.leaderboard.suite import MethodSpec
-from dingocar.training.fit import auto_epochs
 from dingocar.tub import open_tub
 
 if TYPE_CHECKING:
     from dingocar.training.domains import Adaptation
     from dingocar.training.loop import Progress
 
-#: Few labels are gone through more often, so that the network learns for as long; but not more often.
-MOST_EPOCHS = 1000
 #: Fewer labels cannot be parted into some to learn from and some that are held out.
 LEAST_LABELS = 10
 
@@ -59,35 +57,54 @@ def fit(
     return Trained(result.model, **(facts | extra))
 
 
-def some_labels(tub: Path, count: int, folder: Path, rng: np.random.Generator) -> Path:
-    """Copies so many records of a tub, drawn by chance: a smaller number is a part of a larger one's."""
-    target = folder / f"{count}-labels"
+def some_labels(task: Task, tub: Path, count: int, frames: int) -> Path:
+    """Writes a tub of so many of a tub's records, drawn by chance: fewer are a part of more.
+
+    Args:
+        task: whose seed draws, and whose folder it goes to.
+        tub: what from.
+        count: how many.
+        frames: of the new tub: the records are gone through again and again until there are so many, in
+            another order each time. So a network learns from few labels for as long as from many.
+    """
+    records = open_tub(tub).records
+    if len(records) < count:
+        raise UsageError(f"{tub}: {count} labels are asked for, and {len(records)} are there")
+    rng = task.rng(0x1AB)
+    chosen = [records[number] for number in rng.permutation(len(records))[:count]]
+    images = [record.image(size=task.picture) for record in chosen]
+    rounds = (rng.permutation(count) for _ in range(-(-frames // count)))
+    order = np.concatenate(list(rounds))[:frames]
+    target = task.folder / "labels"
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(tub, target)
-    copied = open_tub(target)
-    order = rng.permutation([record.index for record in copied])
-    if len(order) < count:
-        raise UsageError(f"{tub}: {count} labels are asked for, and {len(order)} are there")
-    copied.delete(int(index) for index in order[count:])
+    moments = (
+        (number / RATE_HZ, images[which], chosen[which].steering, chosen[which].throttle)
+        for number, which in enumerate(order)
+    )
+    write_moments(target, moments, {"domain": "real"})
     return target
 
 
 def _train(task: Task) -> Trained:
-    """Trains; with `labels`, of those few a part is held out as of any others."""
+    """Trains; few labels alone fill as many batches as others, and the last epoch is kept.
+
+    What is held out of them would be too little to choose an epoch by, and it is trained on as well.
+    """
     uses = ("labelled",) if task.options["alone"] else ("recording", "labelled")
     tubs = [task.tubs[name] for name in uses if name in task.tubs]
     count = task.options["labels"]
     if count < 0:
         return fit(task, tubs)
-    some = some_labels(tubs[-1], count, task.folder, task.rng(0x1AB))
-    if len(tubs) == 1:
-        whole, settings = task.method.recording.frames, task.settings
-        epochs = min(MOST_EPOCHS, round((settings.epochs or auto_epochs(whole)) * whole / count))
-        longer = {"epochs": epochs, "patience": max(settings.patience, epochs), "gap_frames": 0}
-        task = dataclasses.replace(task, settings=dataclasses.replace(settings, **longer))
+    alone = len(tubs) == 1
+    some = some_labels(task, tubs[-1], count, task.method.recording.frames if alone else count)
+    if alone:
+        settings = dataclasses.replace(task.settings, keep="last", validation_fraction=0.05, gap_frames=0)
+        task = dataclasses.replace(task, settings=settings)
     made = fit(task, [*tubs[:-1], some])
     shutil.rmtree(some)
-    return made
+    if not alone:
+        return made
+    return dataclasses.replace(made, frames=count, validation_mae=None)
 
 
 def _check(method: MethodSpec) -> None:
