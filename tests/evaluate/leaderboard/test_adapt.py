@@ -226,6 +226,7 @@ def test_what_a_method_adapts_with(tmp_path, monkeypatch, photo):
     asked = []
 
     def watched(task, tubs, adaptation, **extra):
+        assert task.settings.batch_size == 128, "as many of the source as in the other rows"
         asked.append((tubs, adaptation, extra))
         return Trained(photo, extra["frames"], None, 1, 1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from dingocar.errors import UsageError
 from dingocar.evaluate.leaderboard.methods import Kind, Task, Trained, options_of
 from dingocar.evaluate.leaderboard.methods.supervised import fit
@@ -18,8 +20,15 @@ def _adaptation(method: MethodSpec) -> Adaptation:
 
 
 def _train(task: Task) -> Trained:
-    """Trains; of `labelled`, pictures whose label is not used count as unlabelled ones."""
+    """Trains; of `labelled`, pictures whose label is not used count as unlabelled ones.
+
+    Half of each batch is the target's, so batches are twice as large: a step sees as many pictures of the
+    source as in every other row, and there are as many steps.
+    """
     method, wanted = task.method, _adaptation(task.method)
+    if wanted.load_method().needs_target:
+        twice = dataclasses.replace(task.settings, batch_size=2 * task.settings.batch_size)
+        task = dataclasses.replace(task, settings=twice)
     tubs = [task.tubs[name] for name in ("recording", "labelled") if name in task.tubs]
     unlabelled = [task.tubs["unlabelled"]] if "unlabelled" in task.tubs else []
     used = Adaptation(wanted.method, wanted.settings, unlabelled, wanted.real_labels, wanted.select)
