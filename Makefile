@@ -77,7 +77,7 @@ sb3: .venv-sb3/ready  ## PPO of Stable-Baselines3 learns on the Gymnasium enviro
 bench: .venv/dev .venv-peer/ready  ## our speed beside Donkeycar 5.3.0's, measured in one call
 	$(BIN)/python benchmarks/run.py --peer .venv-peer/bin/python
 
-# What needs recorded tubs says so and is left out: DATA='--data warehouse=DIR --data mat=DIR' gives them. In an
+# What needs recorded tubs says so and is left out: DATA='--data sim=DIR --data real=DIR' gives them. In an
 # environment with gym-duckietown also: make leaderboard TRIALS=transfer_duckietown
 TRIALS ?= transfer transfer_car transfer_real
 JOBS ?= 2

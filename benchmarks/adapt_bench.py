@@ -29,7 +29,7 @@ import numpy as np
 
 from dingocar.adapt import Method, methods
 from dingocar.training.dataset import LABELS
-from dingocar.training.fit import FINISH_FRAMES
+from dingocar.training.fit import METHOD_FRAMES
 from dingocar.zoo import Pilot, pilots
 
 FRAMES = 2048
@@ -111,10 +111,10 @@ class Trial:
 
     def finish_s(self, data: Records) -> float:
         """How long the method takes when the training is done."""
-        half = min(FINISH_FRAMES, FRAMES // 2)
+        half = min(METHOD_FRAMES, FRAMES // 2)
         began = time.perf_counter()
         self.method.finish(self.model.network, data.images[:half], data.images[-half:])
-        return (time.perf_counter() - began) * FINISH_FRAMES / half
+        return (time.perf_counter() - began) * METHOD_FRAMES / half
 
 
 def bench(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -7,7 +7,7 @@ quick; its functions may.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from dingocar.errors import TrainingError
@@ -15,8 +15,12 @@ from dingocar.settings import read_settings
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
     from dingocar.images import Uint8Array
+
+    #: Pictures uint8 (N, H, W, 3) to others of that shape; the generator draws.
+    Translation = Callable[[Uint8Array, np.random.Generator], Uint8Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +47,12 @@ class LossSettings(MethodSettings):
         weight: of the losses that change the features, beside the pilot's own, >= 0.
         warmup: share of the training over which that weight rises from 0, in [0, 1]. The pilot first has
             features that are worth aligning.
+        match_colours: learn from simulated pictures in the colours of real ones, see `histogram`.
     """
 
     weight: float = 1.0
     warmup: float = 0.2
+    match_colours: bool = False
 
     ranges = MethodSettings.ranges | {"weight": (0, 1e6), "warmup": (0, 1)}
 
@@ -93,6 +99,21 @@ class Method:
     def name(self) -> str:
         """The method's name: its file's."""
         return type(self).__module__.rpartition(".")[2]
+
+    def translation(self, source: Uint8Array, target: Uint8Array) -> Translation | None:
+        """What each simulated picture goes through, anew every time, before the pilot learns from it.
+
+        Args:
+            source, target: pictures of both domains that are trained on, uint8 (N, H, W, 3).
+
+        Returns:
+            None: nothing.
+        """
+        if isinstance(self.settings, LossSettings) and self.settings.match_colours:
+            from dingocar.translate.histogram import HistogramMatcher
+
+            return HistogramMatcher.of(target).each
+        return None
 
     def layers(self, width: int) -> dict[str, keras.Layer]:
         """Makes the layers that the losses need, for features of this width; trained with the pilot."""

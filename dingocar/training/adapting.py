@@ -7,7 +7,7 @@ functions that train.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -20,6 +20,9 @@ from dingocar.training.dataset import LABELS, Dataset
 from dingocar.training.domains import Stream
 from dingocar.zoo import Pilot
 from dingocar.zoo.artefact import dtype_policy
+
+if TYPE_CHECKING:
+    from dingocar.adapt._method import Translation
 
 IntArray = npt.NDArray[np.int64]
 FEATURES = "features"
@@ -40,6 +43,7 @@ class MixedBatches(keras.utils.PyDataset):  # type: ignore[misc]
         seed: of the orders and the augmentation.
         augment: None changes nothing.
         workers: threads that prepare batches.
+        translation: what the first stream's pictures go through; see `Method.translation`.
 
     Attributes:
         epoch: number of the epoch the batches are for; the watcher counts it up.
@@ -55,11 +59,12 @@ class MixedBatches(keras.utils.PyDataset):  # type: ignore[misc]
         seed: int,
         augment: Augment | None = None,
         workers: int = 1,
+        translation: Translation | None = None,
     ) -> None:
         super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=8)
         self.dataset, self.pilot = dataset, pilot
         self.streams, self.counts = list(streams), list(counts)
-        self.seed, self.augment, self.epoch = seed, augment, 0
+        self.seed, self.augment, self.translation, self.epoch = seed, augment, translation, 0
         self.batch_size = sum(counts)
         self.frames = len(self) * self.batch_size
         self._orders: dict[tuple[int, int], IntArray] = {}
@@ -75,8 +80,11 @@ class MixedBatches(keras.utils.PyDataset):  # type: ignore[misc]
         pictures = self.dataset.images[rows]
         labels = {name: self.dataset.columns[name][rows] for name in LABELS}
         mask = np.repeat(np.array([stream.labelled for stream in self.streams], np.float32), self.counts)
+        rng = np.random.default_rng([self.seed, epoch, number])
+        if self.translation is not None:
+            pictures[: self.counts[0]] = self.translation(pictures[: self.counts[0]], rng)
         if self.augment is not None:
-            draw = self.augment.draw(np.random.default_rng([self.seed, epoch, number]), len(pictures))
+            draw = self.augment.draw(rng, len(pictures))
             pictures, labels = draw.images(pictures), draw.labels(labels)
         targets = self.pilot.targets(labels)
         return pictures, targets, dict.fromkeys(targets, mask)

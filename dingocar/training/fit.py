@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,14 +27,15 @@ from dingocar.zoo import Pilot
 if TYPE_CHECKING:
     import keras
 
+    from dingocar.images import Uint8Array
     from dingocar.training.loop import Progress, Watcher
 
 logger = logging.getLogger(__name__)
 
 #: Pictures a run with `epochs=0` sees in all: one to two minutes on two cores.
 AUTO_FRAMES = 120_000
-#: Most pictures of each domain that a method sees when the training is done.
-FINISH_FRAMES = 2000
+#: Most pictures of each domain that a method sees all at once, before the training or after it.
+METHOD_FRAMES = 2000
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,10 @@ def _batches(
         batches = Batches(data, split.train, pilot, settings.batch_size, settings.seed, *how)
         return batches, split.validation
     counts = domains.counts(settings.batch_size)
-    return MixedBatches(data, domains.streams, counts, pilot, settings.seed, *how), domains.validation
+    translation = domains.method.translation(*_some(data, domains)) if len(domains.target) else None
+    return MixedBatches(
+        data, domains.streams, counts, pilot, settings.seed, *how, translation
+    ), domains.validation
 
 
 def _adapted(model: keras.Model, pilot: Pilot, domains: Domains, batches: Any, epochs: int) -> Any:
@@ -146,18 +150,21 @@ def _chooser(
     return Chooser(domains.select, held_out)
 
 
+def _some(data: Dataset, domains: Domains) -> Iterator[Uint8Array]:
+    """Up to `METHOD_FRAMES` pictures of the source and of the target that are trained on."""
+    for rows in (domains.streams[0].rows, domains.target):
+        yield data.images[np.sort(rows)[:: -(-len(rows) // METHOD_FRAMES)]]
+
+
 def _finish(network: keras.Model, data: Dataset, domains: Domains) -> bool:
-    """Lets the method change the trained network, with up to `FINISH_FRAMES` pictures of each domain.
+    """Lets the method change the trained network.
 
     Returns:
         Whether it did.
     """
     if not len(domains.target) or type(domains.method).finish is Method.finish:
         return False
-    some = (
-        np.sort(rows)[:: -(-len(rows) // FINISH_FRAMES)] for rows in (domains.streams[0].rows, domains.target)
-    )
-    domains.method.finish(network, *(data.images[rows] for rows in some))
+    domains.method.finish(network, *_some(data, domains))
     return True
 
 

@@ -184,6 +184,21 @@ def test_a_batch_has_its_share_of_each_stream_and_says_what_is_labelled():
             np.testing.assert_array_equal(mask[head], np.float32([1] * 7 + [0] * 2))
 
 
+def test_pictures_of_the_first_stream_are_translated_anew_every_time():
+    made, _ = mixed(translation=lambda pictures, rng: pictures + rng.integers(1, 200, dtype=np.uint8))
+    plain = mixed()[0]
+    added = set()
+    for epoch in range(3):
+        made.epoch = plain.epoch = epoch
+        for number in range(3):
+            more = made[number][0] - plain[number][0]
+            assert (more[4:] == 0).all() and (more[:4] == more.flat[0]).all()
+            added.add(int(more.flat[0]))
+    assert len(added) > 6 and 0 not in added
+    made.epoch = 0
+    np.testing.assert_array_equal(made[1][0], made[1][0])
+
+
 def test_every_stream_goes_round_and_round():
     made, rows = mixed()
     seen = []

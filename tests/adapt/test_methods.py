@@ -123,7 +123,7 @@ def check_settings(method):
 
 
 def test_the_methods_are_there():
-    wanted = {"none", "mix", "minus", "confusion", "dann", "coral", "mmd", "dare_gram", "adabn"}
+    wanted = {"none", "mix", "minus", "confusion", "dann", "coral", "mmd", "dare_gram", "adabn", "histogram"}
     assert wanted <= set(NAMES)
     assert all(summary.endswith(".") for summary in methods.summaries().values())
 

@@ -18,6 +18,7 @@ from dingocar.training.adapting import MixedBatches
 from dingocar.training.database import read_database
 from dingocar.training.dataset import Dataset
 from dingocar.training.domains import RECOMMENDED, Adaptation, Domains, Stream, own_adaptation, plan_domains
+from dingocar.training.fit import _batches
 from dingocar.training.loop import Progress
 from dingocar.training.progress import Bar
 from dingocar.training.trainer import hold_out
@@ -105,13 +106,31 @@ def test_few_labels_are_drawn_by_the_seed_and_the_smaller_draw_is_in_the_larger(
 
 @pytest.mark.parametrize(
     "method, streams, seen, validated",
-    [("none", 1, set(), {"sim"}), ("adabn", 1, {"real"}, {"sim"}), ("mix", 2, {"real"}, {"sim", "real"})],
+    [
+        ("none", 1, set(), {"sim"}),
+        ("adabn", 1, {"real"}, {"sim"}),
+        ("histogram", 1, {"real"}, {"sim"}),
+        ("mix", 2, {"real"}, {"sim", "real"}),
+    ],
 )
 def test_methods_see_what_they_say_they_need(tubs, method, streams, seen, validated):
     data, _, domains = plan(Adaptation(method), tubs)
     assert len(domains.streams) == streams
     assert set(data.domains[domains.target]) == seen
     assert set(data.domains[domains.validation]) == validated
+
+
+@pytest.mark.parametrize("method", ["histogram", "coral"])
+def test_the_pilot_learns_from_pictures_in_the_targets_colours(tubs, method):
+    settings = TrainingSettings(gap_frames=2, augment=False, batch_size=64)
+    found = []
+    for matched in (False, True):
+        more = {"match_colours": True} if matched and method == "coral" else {}
+        data, split, domains = plan(Adaptation(method if matched else "coral", more), tubs, settings)
+        batches, _ = _batches(data, split, Tiny(), settings, domains)
+        real = data.images[domains.target].mean()
+        found.append(abs(batches[0][0][: batches.counts[0]].mean() - real))
+    assert found[0] > 40 and found[1] < 4
 
 
 def test_mix_leaves_out_the_pictures_without_labels(tubs):

@@ -67,7 +67,7 @@ def names_of(suite: Suite) -> list[str]:
 
 
 def _names(recordings: Iterable[Recording]) -> set[str]:
-    return {name for recording in recordings if recording.place == "recorded" for name in recording.tracks}
+    return {name for recording in recordings for name in recording.recorded}
 
 
 def tub_digest(folder: str) -> str:

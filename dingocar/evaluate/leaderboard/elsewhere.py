@@ -76,6 +76,22 @@ def record_elsewhere(
     return episodes
 
 
+def copy_whole(
+    tub: Path, name: str, data: Mapping[str, Mapping[str, str]], domain: str, picture: tuple[int, ...]
+) -> None:
+    """Adds all pictures of a recording that have a label and a driver to a tub.
+
+    Raises:
+        UsageError: the recording is not there, or has no such picture.
+    """
+    words, count = {"domain": domain, "track": name, "place": "recorded"}, 0
+    for drive in _drives(_usable_records(name, data)):
+        moments = list(_moments(drive, (picture[0], picture[1])))
+        count += write_moments(tub, moments, words) if moments else 0
+    if not count:
+        raise UsageError(f"{data[name]['folder']}: has no picture with a label and a driver")
+
+
 def write_moments(tub: Path, moments: Iterable[Moment], words: dict[str, Any]) -> int:
     """Writes a session of a tub, which is made if need be; returns the number of records."""
     stamp, count = Stamp(BEGAN_S), 0
@@ -122,9 +138,7 @@ def _copied(
     name: str, data: Mapping[str, Mapping[str, str]], held: bool, frames: int, picture: tuple[int, ...]
 ) -> Iterator[Iterable[Moment]]:
     """Takes the blocks that are held out, or the others, of a recording; a session for each drive in them."""
-    if name not in data:
-        raise UsageError(f"the recording {name!r} is not there; give --data {name}=DIR")
-    records = [record for record in open_tub(data[name]["folder"]).records if _usable(record)]
+    records = _usable_records(name, data)
     blocks = [pair[held] for pair in split_recorded(len(records))]
     if not blocks:
         raise UsageError(
@@ -155,6 +169,12 @@ def split_recorded(count: int) -> list[tuple[slice, slice]]:
         if held - gap - begin > 0 and stop - held > 0:
             found.append((slice(begin, held - gap), slice(held, stop)))
     return found
+
+
+def _usable_records(name: str, data: Mapping[str, Mapping[str, str]]) -> list[Record]:
+    if name not in data:
+        raise UsageError(f"the recording {name!r} is not there; give --data {name}=DIR")
+    return [record for record in open_tub(data[name]["folder"]).records if _usable(record)]
 
 
 def _usable(record: Record) -> bool:

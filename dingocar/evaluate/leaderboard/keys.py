@@ -62,7 +62,7 @@ def recording_key(
 
 def _data(data: Mapping[str, Mapping[str, str]], used: Iterable[Recording]) -> dict[str, str]:
     """The hashes of the user's recordings that are used."""
-    names = {name for recording in used if recording.place == "recorded" for name in recording.tracks}
+    names = {name for recording in used for name in recording.recorded}
     return {name: data[name]["digest"] for name in names if name in data}
 
 

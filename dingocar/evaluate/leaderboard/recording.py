@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dingocar.errors import TrackError
-from dingocar.evaluate.leaderboard.elsewhere import BEGAN_S, JPEG_QUALITY, record_elsewhere
+from dingocar.evaluate.leaderboard.elsewhere import BEGAN_S, JPEG_QUALITY, copy_whole, record_elsewhere
 from dingocar.evaluate.leaderboard.suite import Recording
 from dingocar.files import parse_json, replace_file
 from dingocar.sim import Frame, Noise, World, car_for, drive_expert, load_track
@@ -46,7 +46,7 @@ def make_recording(
         picture: (height, width).
         randomisation: instead of the recording's own, for samplers without a name.
         on_progress: told the share that is done.
-        data: of the suite, where the recording is a part of what was recorded before.
+        data: of the suite, where something of the recording was recorded before.
 
     Returns: the tub's folder.
 
@@ -62,6 +62,8 @@ def make_recording(
         episodes = _record(tub, recording, seed, picture, randomisation, on_progress)
     else:
         episodes = record_elsewhere(tub, recording, seed, picture, data or {}, on_progress)
+    for name in recording.also:
+        copy_whole(tub, name, data or {}, recording.domain, picture)
     replace_file(folder / MARKER, json.dumps({"episodes": episodes}))
     return tub
 

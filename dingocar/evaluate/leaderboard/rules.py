@@ -169,6 +169,11 @@ def _check_method(suite: Suite, method: MethodSpec) -> None:
         load_randomisation(recording.randomisation)
         if recording.held_out:
             raise UsageError(f"{where}.{name}.held_out: what is held out is for worlds; remove it")
+        others = {track for world in suite.worlds for track in world.recording.recorded}
+        others |= {track for use, other in method.recordings.items() for track in other.tracks if use != name}
+        for track in recording.also:
+            if track in others:
+                raise UsageError(f"{where}.{name}.also: {track!r} is used elsewhere, in parts; take another")
         if name != "recording" and recording.seen not in targets:
             raise UsageError(f"{where}.{name}.look: expected the target {expected}, got {recording.seen!r}")
     if method.role == "oracle" and method.recording.seen not in targets:

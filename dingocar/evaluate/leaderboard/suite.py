@@ -42,6 +42,8 @@ class Recording:
         domain: what the tub says of itself.
         place: where.
         held_out: of what was recorded, the blocks that nothing is trained on; a world's alone.
+        also: names of recorded tubs that are wholly added, whatever `frames` says; none that a world or
+            another use has.
     """
 
     tracks: tuple[str, ...]
@@ -53,6 +55,12 @@ class Recording:
     domain: Literal["sim", "real"] = "sim"
     place: Place = "sim"
     held_out: bool = False
+    also: tuple[str, ...] = ()
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """The names of all recorded tubs that it takes something of."""
+        return (*self.tracks, *self.also) if self.place == "recorded" else self.also
 
     @property
     def seen(self) -> str:
@@ -334,7 +342,7 @@ def _method(
         # What is said to be of the target is real, unless it says otherwise itself.
         base = common["recording"]
         if key != "recording":
-            base = {**base, "domain": "real", **common[key]}
+            base = {**base, "domain": "real", "also": [], **common[key]}
         recording = read(Recording, _located({**base, **own}, folder), f"{where}.{key}")
         recording.check(f"{where}.{key}")
         entry[key] = recording

@@ -4,20 +4,16 @@ import dataclasses
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from dingocar.cli.main import main
 from dingocar.errors import UsageError
 from dingocar.evaluate.leaderboard import load_suite
-from dingocar.evaluate.leaderboard.elsewhere import write_moments
 from dingocar.evaluate.leaderboard.methods import Task, Trained, adapt, load_kind, options_of, supervised
-from dingocar.evaluate.leaderboard.methods.histogram import recolour
 from dingocar.evaluate.leaderboard.notes import notes
 from dingocar.evaluate.leaderboard.recording import make_recording
 from dingocar.evaluate.leaderboard.rules import labels_used, training_settings
 from dingocar.evaluate.leaderboard.suite import Recording
-from dingocar.translate.histogram import HistogramMatcher
 from dingocar.tub import open_tub
 from dingocar.zoo import pilots
 from tests.evaluate.leaderboard.making import make_suite
@@ -66,12 +62,7 @@ BROKEN = {
     "methods.mild.options: unknown option 'real_label'; did you mean 'real_labels'": adapting(
         {"real_label": 3}, unlabelled=PHOTO
     ),
-    "methods.mild: a histogram is matched to pictures of the target": {"kind": "histogram"},
-    "methods.mild: options.per: expected 'picture' or 'domain', got 'pixel'": {
-        "kind": "histogram",
-        "unlabelled": PHOTO,
-        "options": {"per": "pixel"},
-    },
+    "methods.mild: histogram learns from pictures of the target": adapting({"method": "histogram"}),
     "methods.mild: options.labels: expected at least 10, or -1 for all, got 5": {"options": {"labels": 5}},
     "methods.mild.options: 100 labels are asked for, and 64 are recorded": {"options": {"labels": 100}},
     "methods.mild: options.alone: learns from labelled pictures alone: add labelled": {
@@ -191,53 +182,27 @@ def test_few_labels_beside_the_recording_and_too_few(tmp_path, monkeypatch, phot
         load_kind("supervised").train(task)
 
 
-@pytest.mark.parametrize("per", ["picture", "domain"])
-def test_a_recording_in_the_colours_of_the_target(tmp_path, photo, per):
-    flat = make_recording(tmp_path / "flat", Recording(("oval", "circuit"), frames=30), 1, (64, 84))
-    target = np.stack([record.image() for record in open_tub(photo)])
-    rng = np.random.default_rng(0) if per == "picture" else None
-    recolour(flat, tmp_path / "made", HistogramMatcher.of(target), (64, 84), rng)
-    before, after = (list(open_tub(tub)) for tub in (flat, tmp_path / "made"))
-    assert [record.steering for record in after] == [record.steering for record in before]
-    assert len(open_tub(tmp_path / "made").sessions) == 2 and open_tub(tmp_path / "made").domain == "sim"
-
-    def colours(pictures):
-        return np.stack(pictures).reshape(-1, 3).astype(float).mean(axis=0)
-
-    wanted = target.reshape(-1, 3).mean(axis=0)
-    apart = [np.abs(colours([record.image() for record in part]) - wanted).max() for part in (before, after)]
-    assert apart[1] < 12 < apart[0]
-
-
-@pytest.mark.parametrize("per", ["picture", "domain"])
-def test_one_curve_is_one_for_all_sessions(tmp_path, per):
-    for level in (40, 160):  # a dark session and a bright one
-        pictures = np.random.default_rng(level).integers(level, level + 60, (6, 16, 16, 3)).astype(np.uint8)
-        write_moments(tmp_path / "tub", [(i / 20, p, 0.0, 0.3) for i, p in enumerate(pictures)], {})
-    target = np.random.default_rng(0).integers(0, 255, (9, 16, 16, 3)).astype(np.uint8)
-    rng = np.random.default_rng(0) if per == "picture" else None
-    recolour(tmp_path / "tub", tmp_path / "made", HistogramMatcher.of(target), (16, 16), rng)
-    means = [float(record.image().mean()) for record in open_tub(tmp_path / "made")]
-    dark, bright = np.mean(means[:6]), np.mean(means[6:])
-    assert (bright - dark > 60) == (per == "domain")
-
-
 def test_what_a_method_adapts_with(tmp_path, monkeypatch, photo):
     asked = []
 
     def watched(task, tubs, adaptation, **extra):
-        assert task.settings.batch_size == 128, "as many of the source as in the other rows"
+        # As many of the source as in the other rows.
+        assert task.settings.batch_size == (64 if adaptation.method == "histogram" else 128)
         asked.append((tubs, adaptation, extra))
         return Trained(photo, extra["frames"], None, 1, 1)
 
     monkeypatch.setattr(adapt, "fit", watched)
     both = {"labelled": PHOTO, "unlabelled": PHOTO}
-    for options in ({"real_labels": 20, "settings": {"weight": 0.5}, "select": "probe"}, {}):
+    for options in (
+        {"real_labels": 20, "settings": {"weight": 0.5}, "select": "probe"},
+        {},
+        {"method": "histogram"},
+    ):
         suite = make_suite(methods__mild=adapting(options, **both))
         task = few_task(suite, tmp_path, photo)
         tubs = {use: tmp_path / use for use in ("recording", "unlabelled", "labelled")}
         load_kind("adapt").train(dataclasses.replace(task, tubs=tubs))
-    (given, twenty, counted), (_, every, all_counted) = asked
+    (given, twenty, counted), (_, every, all_counted), _ = asked
     assert [tub.name for tub in given] == ["recording", "labelled"]
     assert [tub.name for tub in twenty.unlabelled] == ["unlabelled"]
     assert (twenty.method, twenty.real_labels, twenty.select) == ("confusion", 20, "probe")

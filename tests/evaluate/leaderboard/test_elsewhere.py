@@ -66,6 +66,25 @@ def test_fewer_frames_make_every_block_shorter(drive, tmp_path):
     assert abs(len(open_tub(tub)) - 40) <= 2 and max(numbers(tub)) < 235
 
 
+def test_a_whole_recording_may_be_added_to_what_a_method_learns_from(drive, tmp_path):
+    suite = recorded_suite(recording={"tracks": ["oval"], "frames": 48, "also": ["sim"]})
+    assert names_of(suite) == ["lap", "sim"]
+    assert [m.recording.also for m in suite.methods] == [("sim",), ("sim",), ()]
+    assert suite.methods[1].unlabelled.also == ()
+    kept, left_out = with_data(suite, find_data({"lap": str(drive)}))
+    assert [method.name for method in kept.methods] == ["oracle"] and len(left_out) == 2
+    data = find_data({"sim": str(drive)})
+    recording = suite.methods[0].recording
+    tub = open_tub(make_recording(tmp_path / "a", recording, 0, (60, 80), data=data))
+    assert len(tub) == 48 + 239 and tub.domain == "sim"
+    ours, theirs = (recording_key(recording, 0, (60, 80), "", {"sim": {"digest": d}}) for d in "ab")
+    assert ours != theirs
+    with pytest.raises(UsageError, match="the recording 'sim' is not there; give --data sim=DIR"):
+        make_recording(tmp_path / "b", recording, 0, (60, 80))
+    with pytest.raises(UsageError, match=r"methods.none.recording.also: 'lap' is used elsewhere, in parts"):
+        recorded_suite(recording={"tracks": ["oval"], "also": ["lap"]})
+
+
 def test_the_split_is_the_same_always_and_tiny_drives_have_none():
     for count in (60, 240, 1000, 9815):
         pairs = split_recorded(count)
@@ -85,7 +104,7 @@ def recorded_suite(**changes):
         methods={
             "none": {"role": "source"},
             "confusion": {"kind": "adapt", "unlabelled": recorded},
-            "oracle": {"role": "oracle", "recording": {**recorded, "domain": "real"}},
+            "oracle": {"role": "oracle", "recording": {**recorded, "domain": "real", "also": []}},
         },
         worlds={
             "home": {"role": "source", "tracks": ["circuit"]},
