@@ -87,7 +87,9 @@ class Trial:
         halves = (rows[: FRAMES // 2], rows[FRAMES // 2 :]) if both else (rows,)
         streams = [Stream(half, number == 0) for number, half in enumerate(halves)]
         counts = (batch - batch // 2, batch // 2) if both else (batch, 0)
-        self.batches = MixedBatches(data, streams, counts[: len(halves)], pilot, 0)  # type: ignore[arg-type]
+        translation = method.translation(data.images[: FRAMES // 2], data.images[FRAMES // 2 :])
+        shares = counts[: len(halves)]
+        self.batches = MixedBatches(data, streams, shares, pilot, 0, translation=translation)  # type: ignore[arg-type]
         with dtype_policy(precision):
             network = pilot.build()
         use_byte_dropout(network)
