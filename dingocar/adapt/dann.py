@@ -28,7 +28,7 @@ class DannSettings(LossSettings):
         normalise: give the features one scale first, see `standardised`.
     """
 
-    weight: float = 0.3
+    weight: float = 0.1
     warmup: float = 1.0
     hidden: int = 64
     normalise: bool = True
