@@ -60,6 +60,7 @@ ONE_PLACE = {
     "paho": "parts/telemetry/mqtt.py",
     "av": "dingocar/evaluate/movie.py",
     "gymnasium": "dingocar/sim/gym_env",
+    "sklearn": "dingocar/adapt/probes.py",
     "yaml": "dingocar/sim/tracks/duckietown.py",
     "gym_duckietown": "dingocar/sim/duckietown_gym",
     "duckietown_world": "dingocar/sim/duckietown_gym",
@@ -201,7 +202,8 @@ def test_there_are_no_circles():
 
 HEAVY = (
     "{'keras', 'tensorflow', 'cv2', 'starlette', 'uvicorn', 'tornado', 'matplotlib', 'h5py', 'jax', 'torch', "
-    "'adafruit_pca9685', 'evdev', 'paho', 'av', 'simplejpeg', 'gymnasium', 'yaml', 'gym_duckietown'}"
+    "'adafruit_pca9685', 'evdev', 'paho', 'av', 'simplejpeg', 'gymnasium', 'yaml', 'gym_duckietown', "
+    "'sklearn', 'scipy'}"
 )
 
 
