@@ -3,7 +3,7 @@
 Usage:
     dingocar leaderboard run SUITE [--out DIR] [--jobs N] [--only PATTERN] [--again] [--data NAME=DIR]...
                              [--json]
-    dingocar leaderboard show SUITE [--out DIR] [--html FILE] [--export FILE] [--json]
+    dingocar leaderboard show SUITE [--out DIR] [--html FILE] [--markdown FILE] [--export FILE] [--json]
     dingocar leaderboard video SUITE ROW EPISODE --out FILE [--scale N] [--json]
 
 SUITE is a .toml file (see docs/leaderboard.md) or, to show, a folder that `run` has made.
@@ -19,6 +19,7 @@ Options:
     --again          also run rows that another version of dingocar has made
     --data NAME=DIR  the tub that the suite calls NAME; what needs one that is not given is left out
     --html FILE      also write a page
+    --markdown FILE  also write the tables for a document, every seed in them
     --export FILE    also write a JSON line for each row and world; lines of other suites in the file stay
     --scale N        how many times larger than the camera's picture [default: 4]
     --json           print one JSON object
@@ -93,6 +94,7 @@ def _show(args: dict[str, Any]) -> int:
     from dingocar.evaluate.leaderboard.text import text_of
 
     html = None if args["--html"] is None else new_file(args["--html"], "--html")
+    markdown = None if args["--markdown"] is None else new_file(args["--markdown"], "--markdown")
     exported = None if args["--export"] is None else new_file(args["--export"], "--export")
     suite, out = _suite(args["SUITE"], args["--out"])
     table = make_table(suite, Results(out))
@@ -100,6 +102,12 @@ def _show(args: dict[str, Any]) -> int:
         from dingocar.evaluate.leaderboard.export import export
 
         note(f"wrote {counted(export(exported, suite, Results(out)), 'line')} to {exported}")
+    if markdown is not None:
+        from dingocar.evaluate.leaderboard.markdown import markdown_of
+        from dingocar.files import replace_file
+
+        replace_file(markdown, markdown_of(table))
+        note(f"wrote {markdown}")
     if html is not None:
         from dingocar.evaluate.leaderboard.page import write_leaderboard
 

@@ -13,7 +13,7 @@ from dingocar.evaluate.statistics import bootstrap_interval, holm, sign_flip_tes
 #: What rows are compared by in pairs. Each has its own correction for the number of rows.
 COMPARED = ("clean", "first_failure", "off_tracks_per_lap", "mae")
 #: What the closed share of the gap is computed for, and how large the gap must be to have shares.
-GAPS = {"clean": 0.05, "first_failure": 0.05, "mae": 0.005}
+GAPS = {"clean": 0.05, "first_failure": 0.05, "completion": 0.05, "mae": 0.005}
 #: Small also for who hardly drives: not the best of rows of which one drives clearly more of its laps.
 DRIVEN = ("mean_abs_cte_m", "p95_abs_cte_m", "off_tracks_per_lap")
 #: A mean completion that is lower by more than this is clearly lower.

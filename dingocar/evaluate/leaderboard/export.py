@@ -18,7 +18,16 @@ from dingocar.files import parse_json, replace_file
 #: What a line has, in this order.
 FIELDS = (
     *("trial", "pilot", "method", "seed", "labels", "world", "clean_laps", "laps", "completion"),
-    *("mean_abs_cte_m", "corr", "mae", "mae_source", "probe_linear", "probe_mlp", "images_per_s"),
+    *(
+        "first_failure",
+        "mean_abs_cte_m",
+        "corr",
+        "mae",
+        "mae_source",
+        "probe_linear",
+        "probe_mlp",
+        "images_per_s",
+    ),
 )
 #: Digits kept of a figure that is no count.
 _DIGITS = 4

@@ -8,6 +8,7 @@ import pytest
 from dingocar.errors import UsageError
 from dingocar.evaluate import wilson_interval
 from dingocar.evaluate.leaderboard.contrasts import SEED, gap_rows, versus_rows
+from dingocar.evaluate.leaderboard.markdown import markdown_of
 from dingocar.evaluate.leaderboard.page import write_leaderboard
 from dingocar.evaluate.leaderboard.results import Results
 from dingocar.evaluate.leaderboard.table import make_table
@@ -254,3 +255,25 @@ def test_the_page_needs_no_other_file_and_is_the_same_again(tmp_path):
     assert "http-equiv" not in page and "<script" not in page
     assert '<td class="best">50 % (6 of 12)</td>' in page
     assert page.count(">seed 1</th>") == 3 * len(suite.worlds)
+
+
+def test_a_document_gets_every_seed(tmp_path):
+    text = markdown_of(table_of(tmp_path))
+    lines = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    heads, rows = lines[0], {line[0].removeprefix("| "): line for line in lines[1:]}
+    assert text.startswith("**linear** in away, seeds 0, 1, 2:\n\n| row") and set(map(len, lines)) == {
+        len(heads)
+    }
+    assert list(rows) == ["none", "mild", "oracle"]
+
+    def cell(row, head):
+        return rows[row][heads.index(head)]
+
+    assert cell("mild", "clean laps of 4") == "2.0 (1, 2, 3)"
+    assert cell("none", "steering MAE") == "0.410 (0.400, 0.410, 0.420)"
+    assert cell("mild", "gap closed, MAE") == "54 %" and cell("oracle", "gap closed, MAE") == "100 %"
+    assert cell("mild", "MAE less none's (95 %)").startswith("-0.210 (-0.220 to -0.200)")
+    assert cell("none", "MAE less none's (95 %)") == ""
+    assert "Incomplete" not in text
+    part = {name: each for name, each in FIGURES.items() if name != "linear/mild/1"}
+    assert "- Incomplete: 1 of 10 rows are missing." in markdown_of(table_of(tmp_path / "b", figures=part))

@@ -1,0 +1,81 @@
+"""The table for a document: in Markdown, every seed printed, one table for each pilot and test world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dingocar.evaluate.leaderboard.figures import METRICS, Table, TableRow
+
+#: Columns that say how a row did beside others: shares of the gap, and the difference to the baseline.
+_CLOSED = ("first_failure", "mae")
+
+
+def markdown_of(table: Table) -> str:
+    """The test worlds' figures.
+
+    Each figure is the mean over the seeds, with all of them in brackets, in the order of the suite's seeds;
+    differences and shares are over all test worlds.
+    """
+    pilots = dict.fromkeys(row.group.split("/")[0] for row in table.rows)
+    parts = [
+        "\n".join(_table(table, pilot, world)) + "\n" for world in table.test_worlds() for pilot in pilots
+    ]
+    notes = "".join(f"- {note.text}\n" for note in table.notes if note.grave)
+    return "\n".join([*parts, notes] if notes else parts)
+
+
+def _table(table: Table, pilot: str, world: str) -> Iterator[str]:
+    rows = [row for row in table.rows if row.group.split("/")[0] == pilot]
+    heads = list(_cells(table, rows[0], world))
+    yield f"**{pilot}** in {world}, seeds {', '.join(map(str, table.seeds))}:"
+    yield ""
+    yield f"| {' | '.join(heads)} |"
+    yield "|---" * len(heads) + "|"
+    for row in rows:
+        yield f"| {' | '.join(_cells(table, row, world).values())} |"
+
+
+def _cells(table: Table, row: TableRow, world: str) -> dict[str, str]:
+    here = row.worlds[world]
+    driven = any("clean" in each.worlds[world].cells for each in table.rows)
+    found = {"row": row.group.split("/")[1], "labels": row.label_text}
+    if driven:
+        laps = here.laps // max(1, len(row.seeds))
+        each = [str(round(share * laps)) for share in _of(row, world, "clean").values()]
+        found[f"clean laps of {laps}"] = f"{here.clean_laps / max(1, len(row.seeds)):.1f} ({', '.join(each)})"
+        found["lap until first off-track"] = _percent(_of(row, world, "first_failure"))
+        found["completion"] = _percent(_of(row, world, "completion"), seeds=False)
+    else:
+        found["correlation"] = _text(_of(row, world, "corr"), 2)
+    found["steering MAE"] = _text(_of(row, world, "mae"), 3)
+    for name in _CLOSED if driven else _CLOSED[1:]:
+        share = row.gap_closed.get(name)
+        what = "gap closed, lap" if name == "first_failure" else "gap closed, MAE"
+        found[what] = "" if share is None else f"{100 * share:.0f} %"
+    less = row.versus.get("mae")
+    found[f"MAE less {table.baseline}'s (95 %)"] = (
+        "" if less is None else f"{less.mean:+.3f} ({less.low:+.3f} to {less.high:+.3f})"
+    )
+    homes = [name for name, role in table.worlds.items() if role == "source"]
+    if homes:
+        found["MAE at home"] = _text(_of(row, homes[0], "mae"), 3, seeds=False)
+    found["told, MLP"] = _percent(_of(row, world, "probe_mlp"), seeds=False)
+    return found
+
+
+def _of(row: TableRow, world: str, name: str) -> Mapping[Any, float]:
+    cells = row.worlds[world].cells
+    return cells[name].per_seed if name in cells else {}
+
+
+def _percent(values: Mapping[Any, float], seeds: bool = True) -> str:
+    return _text({seed: 100 * value for seed, value in values.items()}, 0, seeds, " %")
+
+
+def _text(values: Mapping[Any, float], digits: int, seeds: bool = True, unit: str = "") -> str:
+    """The mean, and the seeds' values."""
+    if not values:
+        return METRICS["mae"].text(None)
+    mean = f"{sum(values.values()) / len(values):.{digits}f}{unit}"
+    return f"{mean} ({', '.join(f'{value:.{digits}f}' for value in values.values())})" if seeds else mean
