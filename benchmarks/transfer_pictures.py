@@ -1,0 +1,118 @@
+"""Pictures of the trial of domain adaptation, for docs/adaptation.md: its worlds, and how its rows drive.
+
+    python benchmarks/transfer_pictures.py [--results benchmarks/results/transfer.jsonl] [--out docs/images]
+
+Writes `transfer_worlds.jpg`: what a pilot learns from, the same pictures in the target's colours, and the
+target; and for each trial in the results `TRIAL.svg`: steering error and clean laps of every seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+from PIL import Image
+
+from dingocar.evaluate.leaderboard.recording import make_recording
+from dingocar.evaluate.leaderboard.suite import Recording
+from dingocar.images import Uint8Array
+from dingocar.translate.histogram import HistogramMatcher
+from dingocar.tub import open_tub
+
+ROOT = Path(__file__).resolve().parent.parent
+#: (height, width) of a picture on the sheet, how many side by side, and the line between them.
+SIZE, COLUMNS, LINE = (120, 160), 5, 4
+HOME = "home"
+
+
+def pictures(folder: Path, look: str, randomisation: str, track: str) -> Uint8Array:
+    """Some pictures of a world, uint8 (COLUMNS, H, W, 3), each of another episode."""
+    recording = Recording((track,), look, randomisation, frames=COLUMNS * 12, episode_frames=12)
+    tub = make_recording(folder / f"{look}{Path(randomisation).stem}", recording, 3, SIZE)
+    return np.stack([record.image() for record in open_tub(tub).records[6::12]])
+
+
+def worlds(out: Path) -> None:
+    """The sheet of worlds: a row for each."""
+    place = ROOT / "benchmarks/suites/worlds"
+    with tempfile.TemporaryDirectory() as folder:
+        home = pictures(Path(folder), "flat", "none", "random:101")
+        rows = [home]
+        for name in ("warehouse", "warehouse_car", "hall"):
+            target = pictures(Path(folder), "photo", str(place / f"{name}.toml"), "random:101")
+            rows.append(target)
+            if name == "warehouse":
+                rows.insert(1, HistogramMatcher.of(target).each(home, np.random.default_rng(0)))
+    height, width = SIZE
+    sheet = np.full((len(rows) * (height + LINE), COLUMNS * (width + LINE), 3), 255, np.uint8)
+    for i, row in enumerate(rows):
+        for j, picture in enumerate(row):
+            top, left = i * (height + LINE), j * (width + LINE)
+            sheet[top : top + height, left : left + width] = picture
+    Image.fromarray(sheet).save(out / "transfer_worlds.jpg", quality=85)
+
+
+def chart(trial: str, lines: list[dict[str, Any]], out: Path) -> None:
+    """A dot for each seed: steering error, and clean laps where there are any."""
+    from matplotlib.figure import Figure
+
+    pilots = list(dict.fromkeys(line["pilot"] for line in lines))
+    driven = any(line["laps"] for line in lines)
+    methods = list(dict.fromkeys(line["method"] for line in lines))
+    figure = Figure(figsize=(4.4 * len(pilots), (0.24 * len(methods) + 0.9) * (1 + driven)))
+    panels = figure.subplots(1 + driven, len(pilots), squeeze=False, sharey=True)
+    for row, name in enumerate(("mae", "clean")[: 1 + driven]):
+        for column, pilot in enumerate(pilots):
+            values: dict[str, list[float]] = defaultdict(list)
+            for line in lines:
+                if line["pilot"] == pilot:
+                    values[line["method"]].append(
+                        line["mae"] if name == "mae" else line["clean_laps"] / line["laps"]
+                    )
+            axes = panels[row][column]
+            for y, method in enumerate(methods):
+                found = values[method]
+                colour = {"none": "tab:red", "oracle": "tab:green"}.get(method, "tab:blue")
+                axes.plot(found, [y] * len(found), "o", color=colour, markersize=4, alpha=0.5)
+                if found:
+                    axes.plot([np.mean(found)] * 2, [y - 0.35, y + 0.35], color=colour)
+            axes.set_yticks(range(len(methods)), methods, fontsize=7)
+            axes.set_ylim(len(methods) - 0.5, -0.5)
+            axes.set_title(f"{pilot}: {'steering MAE' if name == 'mae' else 'clean laps'}", fontsize=9)
+            axes.tick_params(axis="x", labelsize=7)
+            axes.grid(alpha=0.3)
+            if name == "mae":
+                axes.set_xscale("log")  # from the oracle's to that of who turns the wrong way
+            else:
+                axes.set_xlim(-0.03, 1.03)
+    figure.tight_layout()
+    figure.savefig(out / f"{trial}.svg", metadata={"Date": None})
+
+
+def main() -> None:
+    """Reads the arguments and writes the pictures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks/results/transfer.jsonl")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs/images")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    worlds(arguments.out)
+    trials = defaultdict(list)
+    for text in arguments.results.read_text().splitlines():
+        line = json.loads(text)
+        if line["method"] is not None and line["world"] != HOME:
+            trials[line["trial"]].append(line)
+    for trial, lines in trials.items():
+        chart(trial, lines, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
