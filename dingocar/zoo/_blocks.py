@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from dingocar.errors import PilotError
@@ -11,10 +12,24 @@ from dingocar.zoo.pilot import STEERING, THROTTLE, PilotSettings
 _CORE_CNN = ((24, 5, 2), (32, 5, 2), (64, 5, 2), (64, 3, 1), (64, 3, 1))
 
 
-def check_dropout(dropout: float) -> None:
-    """Raises a `PilotError` if `dropout` is no share of units."""
-    if not 0 <= dropout < 1:
-        raise PilotError(f"pilot setting dropout: expected a share in [0, 1), got {dropout}")
+@dataclass(frozen=True)
+class CoreSettings(PilotSettings):
+    """Settings of the pilots that have Donkeycar's convolutions.
+
+    Attributes:
+        dropout: share of the units dropped after each layer while training, in [0, 1).
+        standardise: give each picture mean 0 and deviation 1 over its pixels and channels first, so that a
+            brighter place is no other place. Donkeycar does not; domain adaptation needs it, see
+            docs/adaptation.md.
+    """
+
+    dropout: float = 0.2
+    standardise: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.dropout < 1:
+            raise PilotError(f"pilot setting dropout: expected a share in [0, 1), got {self.dropout}")
 
 
 def image_input(settings: PilotSettings) -> tuple[Any, Any]:
@@ -33,8 +48,26 @@ def image_input(settings: PilotSettings) -> tuple[Any, Any]:
     return image, x
 
 
-def core_cnn(x: Any, dropout: float, fourth_stride: int = 1) -> Any:
-    """Donkeycar's five convolutions, each with ReLU and dropout, flattened.
+def standardised(x: Any) -> Any:
+    """Each picture of values in [0, 1] with mean 0 and deviation 1 over its pixels and channels.
+
+    Epsilon is the smallest variance of the original (Duckietown's baseline, and TensorFlow's
+    `per_image_standardization`): 1 / values, in units of 255 grey levels.
+    """
+    from keras import layers
+
+    height, width, channels = x.shape[1:]
+    return layers.LayerNormalization(
+        axis=(1, 2, 3),
+        epsilon=1 / (height * width * channels * 255**2),
+        center=False,
+        scale=False,
+        name="standardise",
+    )(x)
+
+
+def core_cnn(x: Any, settings: CoreSettings, fourth_stride: int = 1) -> Any:
+    """Donkeycar's five convolutions, each with ReLU and dropout, flattened; standardised if that is set.
 
     Source: Donkeycar 5.3.0 `core_cnn_layers`; the layers' names are Donkeycar's.
 
@@ -44,6 +77,8 @@ def core_cnn(x: Any, dropout: float, fourth_stride: int = 1) -> Any:
     from keras import layers
 
     height, width = x.shape[1:3]
+    if settings.standardise:
+        x = standardised(x)
     for number, (filters, kernel, stride) in enumerate(_CORE_CNN, start=1):
         stride = fourth_stride if number == 4 else stride
         if min(x.shape[1:3]) < kernel:
@@ -53,7 +88,7 @@ def core_cnn(x: Any, dropout: float, fourth_stride: int = 1) -> Any:
                 f"and needs {kernel}x{kernel}; use larger pictures or crop less"
             )
         x = layers.Conv2D(filters, kernel, stride, activation="relu", name=f"conv2d_{number}")(x)
-        x = layers.Dropout(dropout, name=f"dropout_{number}")(x)
+        x = layers.Dropout(settings.dropout, name=f"dropout_{number}")(x)
     return layers.Flatten(name="flattened")(x)
 
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from dingocar.errors import PilotError
 from dingocar.zoo import _blocks
+from dingocar.zoo._blocks import CoreSettings
 from dingocar.zoo.pilot import (
     STEERING,
     THROTTLE,
@@ -31,7 +32,6 @@ from dingocar.zoo.pilot import (
     Array,
     FloatArray,
     Pilot,
-    PilotSettings,
     column,
 )
 
@@ -42,11 +42,10 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class CategoricalSettings(PilotSettings):
+class CategoricalSettings(CoreSettings):
     """Settings of the categorical pilot.
 
     Attributes:
-        dropout: share of the units dropped after each layer while training, in [0, 1).
         steering_bins: number of bins over steering's [-1, 1], >= 2.
         throttle_bins: number of bins over [min_throttle, max_throttle], >= 2.
         min_throttle: centre of the first throttle bin. 0 is Donkeycar's; below 0 lets the pilot brake.
@@ -56,7 +55,6 @@ class CategoricalSettings(PilotSettings):
             all bins).
     """
 
-    dropout: float = 0.2
     steering_bins: int = 15
     throttle_bins: int = 20
     min_throttle: float = 0.0
@@ -65,7 +63,6 @@ class CategoricalSettings(PilotSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _blocks.check_dropout(self.dropout)
         if min(self.steering_bins, self.throttle_bins) < 2:
             raise PilotError(
                 f"pilot settings steering_bins={self.steering_bins}, "
@@ -90,7 +87,7 @@ class Categorical(Pilot):
         from keras import Model, layers
 
         image, x = _blocks.image_input(self.settings)
-        x = _blocks.core_cnn(x, self.settings.dropout, fourth_stride=2)
+        x = _blocks.core_cnn(x, self.settings, fourth_stride=2)
         features = _blocks.dense_features(x, self.settings.dropout)
         heads = {
             head: layers.Dense(len(bins), activation="softmax", dtype="float32", name=head)(features)

@@ -11,25 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dingocar.zoo import _blocks
-from dingocar.zoo.pilot import Pilot, PilotSettings
+from dingocar.zoo._blocks import CoreSettings
+from dingocar.zoo.pilot import Pilot
 
 if TYPE_CHECKING:
     import keras
 
 
 @dataclass(frozen=True)
-class LinearSettings(PilotSettings):
-    """Settings of the linear pilot.
-
-    Attributes:
-        dropout: share of the units dropped after each layer while training, in [0, 1).
-    """
-
-    dropout: float = 0.2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _blocks.check_dropout(self.dropout)
+class LinearSettings(CoreSettings):
+    """Settings of the linear pilot."""
 
 
 class Linear(Pilot):
@@ -43,6 +34,6 @@ class Linear(Pilot):
         from keras import Model
 
         image, x = _blocks.image_input(self.settings)
-        x = _blocks.core_cnn(x, self.settings.dropout)
+        x = _blocks.core_cnn(x, self.settings)
         features = _blocks.dense_features(x, self.settings.dropout)
         return Model(image, _blocks.command_heads(features), name=self.name)

@@ -50,15 +50,7 @@ class Resnet1(Pilot):
 
         image, x = _blocks.image_input(self.settings)
         x = _blocks.shrink(x, _HEIGHT, _WIDTH)
-        # One mean and one deviation per picture, over pixels and channels: brightness and contrast go.
-        # Epsilon is the smallest variance of the original, 1 / pixels, in units of 255 grey levels.
-        x = layers.LayerNormalization(
-            axis=(1, 2, 3),
-            epsilon=1 / (_HEIGHT * _WIDTH * 3 * 255**2),
-            center=False,
-            scale=False,
-            name="standardise",
-        )(x)
+        x = _blocks.standardised(x)  # brightness and contrast go
         x = self._conv("conv_1", 5, 2)(x)
         x = layers.MaxPooling2D(3, 2, name="max_pool")(x)
         branch = layers.BatchNormalization(name="branch_norm_1")(x)

@@ -261,14 +261,25 @@ def test_categorical_bad_settings(settings, words):
 # --- resnet1 ---
 
 
-def test_resnet1_ignores_brightness_and_contrast():
-    _, model = small("resnet1")
-    images = pictures(2) // 2
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("resnet1", {}), ("linear", {"standardise": True}), ("categorical", {"standardise": True})],
+)
+def test_standardised_pictures_have_no_brightness_or_contrast(name, settings):
+    _, model = small(name, **settings)
+    images = pictures(8) // 2
     first = outputs(model, images)
-    for head, value in outputs(model, images + 100).items():
-        np.testing.assert_allclose(value, first[head], atol=2e-2)
-    for head, value in outputs(model, images * 2).items():
-        np.testing.assert_allclose(value, first[head], atol=2e-2)
+    for changed in (images + 100, images * 2):
+        for head, value in outputs(model, changed).items():
+            assert np.abs(value - first[head]).max() < 0.05 * np.ptp(first[head], axis=0).max()
+
+
+def test_linear_sees_pictures_as_they_are_unless_told():
+    _, model = small("linear")
+    images = pictures(8) // 2
+    first, brighter = (outputs(model, each)["steering"] for each in (images, images + 100))
+    assert np.abs(first - brighter).max() > 0.2 * np.ptp(first)
+    assert model.count_params() == small("linear", standardise=True)[1].count_params()
 
 
 def test_resnet1_has_its_penalty_and_trains_its_norms():
