@@ -158,6 +158,9 @@ def literal(text: str) -> Any:
         return text
 
 
+#: What a command line may say for a setting that is on or off, in any case of letters.
+TRUTH = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
+
 T = typing.TypeVar("T")
 
 
@@ -166,7 +169,8 @@ def read_settings(kind: type[T], values: Mapping[str, Any], what: str, error: ty
 
     Args:
         kind: whose fields are the settings.
-        values: as a file or the command line has them; lists become tuples, whole numbers floats.
+        values: as a file or the command line has them; lists become tuples, whole numbers floats, and for a
+            bool the words in `TRUTH` what they say.
         what: what to call one in messages, e.g. "pilot setting".
         error: raised where a value has the wrong type.
 
@@ -193,6 +197,8 @@ def _checked(name: str, value: Any, hint: Any, error: type[DingocarError]) -> An
     elif isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Literal:
         if any(value == choice for choice in typing.get_args(hint)):
             return value
+    elif hint is bool and isinstance(value, str) and value.lower() in TRUTH:
+        return TRUTH[value.lower()]
     elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     elif isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 #: What settings of the method start with on the command line.
 PREFIX = "adapt."
+#: What `--adapt auto` also sets of a pilot that has such a setting, unless the user does.
+RECOMMENDED_OF_PILOT = {"standardise": "true"}
 #: What tells the domains apart, and what the kinds of pictures are called.
 TOLD_BY = {"method": "its own classifier", "probe": "a fresh linear classifier"}
 WORDS = {
@@ -27,6 +30,20 @@ def split_settings(values: Mapping[str, str]) -> tuple[dict[str, str], dict[str,
     """Takes `--set` assignments apart: the method's, without their prefix, and the others."""
     of_method = {name.removeprefix(PREFIX): text for name, text in values.items() if name.startswith(PREFIX)}
     return of_method, {name: text for name, text in values.items() if not name.startswith(PREFIX)}
+
+
+def pilot_settings(args: Mapping[str, Any], kind: str, values: dict[str, str]) -> dict[str, str]:
+    """Settings as text, with those of the pilot of this type that go with the recommended method."""
+    from dingocar.training.domains import AUTO
+    from dingocar.zoo import pilots
+
+    if args["--adapt"] != AUTO:
+        return values
+    known = {field.name for field in dataclasses.fields(pilots.load(kind).settings_type)}
+    more = {name: text for name, text in RECOMMENDED_OF_PILOT.items() if name in known and name not in values}
+    for name, text in more.items():
+        _common.note(f"--adapt auto also sets {name}={text}; --set {name}= sets it otherwise")
+    return values | more
 
 
 def adaptation(args: Mapping[str, Any], values: Mapping[str, str], pilot: Pilot) -> Adaptation | None:

@@ -64,7 +64,7 @@ FROM_CONFIG = {
 
 
 def run(argv: list[str]) -> int:
-    from dingocar.cli._train_adapt import adaptation, split_settings
+    from dingocar.cli._train_adapt import adaptation, pilot_settings, split_settings
     from dingocar.config import CarConfig
     from dingocar.registry import car_folder
     from dingocar.training import train
@@ -81,10 +81,9 @@ def run(argv: list[str]) -> int:
     if tflite not in ("float", "int8", "none"):
         raise UsageError(f"--tflite must be float, int8 or none, got {tflite!r}")
     of_method, others = split_settings(overrides)
+    kind = cfg.DEFAULT_MODEL_TYPE if args["--type"] is None else args["--type"]
     lower = {name: text for name, text in others.items() if not name.isupper()}
-    pilot, settings = _settings(
-        cfg.DEFAULT_MODEL_TYPE if args["--type"] is None else args["--type"], cfg, lower, args["--epochs"]
-    )
+    pilot, settings = _settings(kind, cfg, pilot_settings(args, kind, lower), args["--epochs"])
     adapt = adaptation(args, of_method, pilot)
     import_keras_quietly()
     result = train(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
 from dingocar.errors import TrainingError, did_you_mean
+from dingocar.settings import TRUTH
 from dingocar.training.augment import Augment
 
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
@@ -155,10 +156,8 @@ def _parse(owner: type, name: str, text: str, prefix: str = "") -> Any:
         raise TrainingError(f"unknown training setting {prefix + name!r}{did_you_mean(prefix + name, known)}")
     hint, text = hints[name], text.strip()
     if hint is bool:
-        words = {"true": True, "yes": True, "on": True, "1": True}
-        words |= {"false": False, "no": False, "off": False, "0": False}
-        if text.lower() in words:
-            return words[text.lower()]
+        if text.lower() in TRUTH:
+            return TRUTH[text.lower()]
     elif hint in (int, float):
         try:
             return hint(text)

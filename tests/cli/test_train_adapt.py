@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from dingocar import training
 from dingocar.cli import train as command
 from dingocar.cli.main import main
+from dingocar.errors import UsageError
 from dingocar.tub import TubWriter, open_tub
 from dingocar.zoo import load_pilot, pilots, read_card
 
@@ -197,3 +199,41 @@ def test_calibration_pictures_are_spread_over_all_tubs(tubs, wanted, found):
     pictures = list(command._spread_images([tubs / name for name in names], (60, 80), wanted))
     levels = np.array([np.median(picture) for picture in pictures])
     assert np.histogram(levels, [0, 60, 130, 256])[0].tolist() == found
+
+
+@pytest.mark.parametrize(
+    ("words", "standardised", "told"),
+    [
+        ("--type linear --adapt auto", True, "--adapt auto also sets standardise=true"),
+        ("--type linear --adapt auto --set standardise=no", False, "linear sees pictures as they are"),
+        ("--type linear --adapt coral", False, "far better with --set standardise=true"),
+        ("--type linear --adapt coral --set standardise=yes", True, ""),
+        ("--type linear --adapt histogram", False, ""),
+        ("--type resnet1 --adapt auto", None, ""),
+        ("--type confusion_linear", False, ""),
+    ],
+)
+def test_what_is_recommended_of_the_pilot(tubs, capsys, monkeypatch, words, standardised, told):
+    seen = []
+
+    def train(labelled, pilot, *_, **more):
+        seen.append(pilot)
+        raise UsageError("that will do")
+
+    monkeypatch.setattr(training, "train", train)
+    argv = typed(tubs, f"--tub sim --unlabelled real {words}")
+    assert main(argv) == 2
+    said = capsys.readouterr().err.removesuffix("dingocar: that will do\n")
+    assert getattr(seen[0].settings, "standardise", None) is standardised
+    assert told in said and (said == "") == (told == "") and said.count("\n") <= 2
+
+
+def test_what_is_on_or_off_is_said_in_words(tubs, capsys, monkeypatch):
+    def train(*_, adaptation, **more):
+        raise UsageError(f"match_colours={adaptation.load_method().settings.match_colours}")
+
+    monkeypatch.setattr(training, "train", train)
+    argv = typed(tubs, "--tub sim --unlabelled real --type resnet1 --adapt coral --set")
+    for word, said in (("yes", True), ("False", False)):
+        assert f"match_colours={said}" in line(capsys, [*argv, f"adapt.match_colours={word}"])
+    assert "match_colours: expected bool, got 'maybe'" in line(capsys, [*argv, "adapt.match_colours=maybe"])
