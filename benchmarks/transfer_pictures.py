@@ -1,9 +1,11 @@
 """Pictures of the trial of domain adaptation, for docs/adaptation.md: its worlds, and how its rows drive.
 
     python benchmarks/transfer_pictures.py [--results benchmarks/results/transfer.jsonl] [--out docs/images]
+                                           [--features NAME=FILE.npz]...
 
 Writes `transfer_worlds.jpg`: what a pilot learns from, the same pictures in the target's colours, and the
-target; and for each trial in the results `TRIAL.svg`: steering error and clean laps of every seed.
+target; for each trial in the results `TRIAL.png`: steering error and clean laps of every seed; and of what
+`dingocar domain-report --dump` has written `transfer_features.png`: t-SNE, by domain and by steering.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from PIL import Image
 
+from dingocar.adapt.probes import neighbourhoods
 from dingocar.evaluate.leaderboard.recording import make_recording
 from dingocar.evaluate.leaderboard.suite import Recording
 from dingocar.images import Uint8Array
@@ -94,7 +97,30 @@ def chart(trial: str, lines: list[dict[str, Any]], out: Path) -> None:
             else:
                 axes.set_xlim(-0.03, 1.03)
     figure.tight_layout()
-    figure.savefig(out / f"{trial}.svg", metadata={"Date": None})
+    figure.savefig(out / f"{trial}.png", dpi=90)
+
+
+def features(dumps: dict[str, Path], out: Path) -> None:
+    """Each pilot's features in a plane, a column for each."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2.9 * len(dumps), 5.8))
+    panels = figure.subplots(2, len(dumps), squeeze=False)
+    for column, (name, file) in enumerate(dumps.items()):
+        found = np.load(file)
+        placed = neighbourhoods(found["features"])
+        real = found["domain"] == "real"
+        for domain, which in (("simulated", ~real), ("real", real)):
+            panels[0][column].plot(*placed[which].T, ".", markersize=3, label=domain)
+        panels[1][column].scatter(*placed.T, s=4, c=found["steering"], cmap="coolwarm", vmin=-1, vmax=1)
+        panels[0][column].set_title(f"{name}: by domain", fontsize=9)
+        panels[1][column].set_title("by the right steering", fontsize=9)
+    for axes in panels.flat:
+        axes.set_xticks([])
+        axes.set_yticks([])
+    panels[0][0].legend(fontsize=7, loc="upper left")
+    figure.tight_layout()
+    figure.savefig(out / "transfer_features.png", dpi=90)
 
 
 def main() -> None:
@@ -102,9 +128,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks/results/transfer.jsonl")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/images")
+    parser.add_argument("--features", action="append", default=[], metavar="NAME=FILE")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     worlds(arguments.out)
+    if arguments.features:
+        pairs = (text.split("=", 1) for text in arguments.features)
+        features({name: Path(file) for name, file in pairs}, arguments.out)
     trials = defaultdict(list)
     for text in arguments.results.read_text().splitlines():
         line = json.loads(text)
