@@ -241,7 +241,8 @@ def test_the_small_trial_runs_and_is_exported(tmp_path, capsys):
 #: As the trial's readers know them.
 FIELDS = (
     *("trial", "pilot", "method", "seed", "labels", "world", "clean_laps", "laps", "completion"),
-    *("mean_abs_cte_m", "corr", "mae", "mae_source", "probe_linear", "probe_mlp", "images_per_s"),
+    *("first_failure", "mean_abs_cte_m", "corr", "mae", "mae_source", "probe_linear", "probe_mlp"),
+    "images_per_s",
 )
 
 
