@@ -8,7 +8,8 @@ PEER_PYTHON ?= python3.11
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # These calculate, so two run at a time; the others keep time, drive and kill processes: one after the other.
-BUSY_TESTS := $(addprefix tests/,adapt evaluate sim training translate tub zoo)
+BUSY_TESTS := $(addprefix tests/,adapt cli evaluate sim training translate tub zoo) \
+	$(addprefix tests/test_,config.py doctests.py house.py images.py picture_formats.py registry.py)
 SOURCES := dingocar parts templates tests benchmarks setup.py
 
 .PHONY: help venv demo test check types faults fuzz pi sb3 bench leaderboard clean
