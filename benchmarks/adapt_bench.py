@@ -82,7 +82,7 @@ class Trial:
         from dingocar.zoo.artefact import dtype_policy
 
         self.method, self.pilot = method, pilot
-        both = method.needs_target and method.target_in_batches
+        both = method.trains_on_target
         rows = np.arange(FRAMES)
         halves = (rows[: FRAMES // 2], rows[FRAMES // 2 :]) if both else (rows,)
         streams = [Stream(half, number == 0) for number, half in enumerate(halves)]

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from dingocar.adapt._ops import standardised
 from dingocar.errors import TrainingError
 from dingocar.settings import read_settings
 
@@ -65,6 +66,21 @@ class LossSettings(MethodSettings):
         return self.weight * ops.minimum(1.0, progress / self.warmup)
 
 
+@dataclasses.dataclass(frozen=True)
+class ScaledSettings(LossSettings):
+    """Settings of methods that compare features whatever their scale.
+
+    Attributes:
+        normalise: give the features one scale first, see `dingocar.adapt._ops.standardised`.
+    """
+
+    normalise: bool = True
+
+    def scaled(self, source: Any, target: Any) -> tuple[Any, Any]:
+        """The features of both domains as they are to be compared."""
+        return standardised(source, target) if self.normalise else (source, target)
+
+
 class Method:
     """One file of `adapt/` defines one subclass; the file's name is the method's name.
 
@@ -74,7 +90,7 @@ class Method:
     Attributes:
         needs_target: whether it uses pictures of the target domain (`real`), labelled or not.
         needs_target_labels: whether some of them must have labels.
-        target_in_batches: whether they are trained on; False: they are for `finish` alone.
+        target_in_batches: whether they are trained on; False: they are for `translation` and `finish` alone.
     """
 
     settings_type: ClassVar[type[MethodSettings]] = MethodSettings
@@ -100,6 +116,16 @@ class Method:
         """The method's name: its file's."""
         return type(self).__module__.rpartition(".")[2]
 
+    @property
+    def trains_on_target(self) -> bool:
+        """Whether batches hold pictures of both domains."""
+        return self.needs_target and self.target_in_batches
+
+    @property
+    def translates(self) -> bool:
+        """Whether it has a `translation`, so that nothing is read for one otherwise."""
+        return isinstance(self.settings, LossSettings) and self.settings.match_colours
+
     def translation(self, source: Uint8Array, target: Uint8Array) -> Translation | None:
         """What each simulated picture goes through, anew every time, before the pilot learns from it.
 
@@ -109,11 +135,11 @@ class Method:
         Returns:
             None: nothing.
         """
-        if isinstance(self.settings, LossSettings) and self.settings.match_colours:
-            from dingocar.translate.histogram import HistogramMatcher
+        if not self.translates:
+            return None
+        from dingocar.translate.histogram import HistogramMatcher
 
-            return HistogramMatcher.of(target).each
-        return None
+        return HistogramMatcher.of(target).each
 
     def layers(self, width: int) -> dict[str, keras.Layer]:
         """Makes the layers that the losses need, for features of this width; trained with the pilot."""

@@ -17,15 +17,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from dingocar.adapt._method import LossSettings, Method
-from dingocar.adapt._ops import both, cross_entropy, frozen, is_sim, standardised
+from dingocar.adapt._method import Method, ScaledSettings
+from dingocar.adapt._ops import both, cross_entropy, frozen, is_sim
 
 if TYPE_CHECKING:
     import keras
 
 
 @dataclass(frozen=True)
-class ConfusionSettings(LossSettings):
+class ConfusionSettings(ScaledSettings):
     """Settings of confusion.
 
     Attributes:
@@ -33,7 +33,6 @@ class ConfusionSettings(LossSettings):
         hidden: mlp: units of the classifier's hidden layer.
         critic_steps: mlp: steps of the classifier for each of the pilot's.
         critic_learning_rate: mlp: of the classifier's Adam.
-        normalise: give the features one scale first, see `standardised`.
     """
 
     weight: float = 0.3
@@ -41,9 +40,8 @@ class ConfusionSettings(LossSettings):
     hidden: int = 64
     critic_steps: int = 5
     critic_learning_rate: float = 3e-3
-    normalise: bool = True
 
-    ranges = LossSettings.ranges | {
+    ranges = ScaledSettings.ranges | {
         "hidden": (1, 65_536),
         "critic_steps": (1, 1000),
         "critic_learning_rate": (0, 1),
@@ -74,8 +72,7 @@ class Confusion(Method):
         """See `Method.losses`."""
         from keras import ops
 
-        if self.settings.normalise:
-            source, target = standardised(source, target)
+        source, target = self.settings.scaled(source, target)
         x, domain, head = both(source, target), is_sim(source, target), layers["is_sim"]
         strength = self.settings.strength(progress)
         if self.settings.form == "mlp":
@@ -101,7 +98,6 @@ class Confusion(Method):
         """See `Method.said_sim`."""
         from keras import ops
 
-        if self.settings.normalise:
-            source, target = standardised(source, target)
+        source, target = self.settings.scaled(source, target)
         said = layers["is_sim"](both(source, target))
         return ops.sigmoid(said) if self.settings.form == "mlp" else said[:, 0]

@@ -10,22 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dingocar.adapt._method import LossSettings, Method
-from dingocar.adapt._ops import standardised
+from dingocar.adapt._method import Method, ScaledSettings
 
 
 @dataclass(frozen=True)
-class CoralSettings(LossSettings):
+class CoralSettings(ScaledSettings):
     """Settings of coral.
 
     Attributes:
         means: also align the means.
-        normalise: give the features one scale first, see `standardised`.
     """
 
     weight: float = 1.0
     means: bool = True
-    normalise: bool = True
 
 
 class Coral(Method):
@@ -38,8 +35,7 @@ class Coral(Method):
         """See `Method.losses`."""
         from keras import ops
 
-        if self.settings.normalise:
-            source, target = standardised(source, target)
+        source, target = self.settings.scaled(source, target)
         distance = coral(source, target)
         if self.settings.means:
             shift = ops.mean(source, axis=0) - ops.mean(target, axis=0)

@@ -11,29 +11,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dingocar.adapt._method import LossSettings, Method
-from dingocar.adapt._ops import both, cross_entropy, is_sim, reverse_gradient, standardised
+from dingocar.adapt._method import Method, ScaledSettings
+from dingocar.adapt._ops import both, cross_entropy, is_sim, reverse_gradient
 
 if TYPE_CHECKING:
     import keras
 
 
 @dataclass(frozen=True)
-class DannSettings(LossSettings):
+class DannSettings(ScaledSettings):
     """Settings of dann.
 
     Attributes:
         weight: the reversal's strength at the training's end.
         hidden: units of each of the classifier's two hidden layers.
-        normalise: give the features one scale first, see `standardised`.
     """
 
     weight: float = 0.1
     warmup: float = 1.0
     hidden: int = 64
-    normalise: bool = True
 
-    ranges = LossSettings.ranges | {"hidden": (1, 65_536)}
+    ranges = ScaledSettings.ranges | {"hidden": (1, 65_536)}
 
     def strength(self, progress: Any) -> Any:
         """The reversal's strength: the published schedule over the warm-up, times the weight."""
@@ -65,8 +63,7 @@ class Dann(Method):
 
     def losses(self, source: Any, target: Any, layers: Mapping[str, Any], progress: Any) -> dict[str, Any]:
         """See `Method.losses`."""
-        if self.settings.normalise:
-            source, target = standardised(source, target)
+        source, target = self.settings.scaled(source, target)
         x = reverse_gradient(both(source, target), self.settings.strength(progress))
         return {"is_sim": cross_entropy(layers["is_sim"](x)[:, 0], is_sim(source, target))}
 
@@ -74,6 +71,5 @@ class Dann(Method):
         """See `Method.said_sim`."""
         from keras import ops
 
-        if self.settings.normalise:
-            source, target = standardised(source, target)
+        source, target = self.settings.scaled(source, target)
         return ops.sigmoid(layers["is_sim"](both(source, target))[:, 0])

@@ -36,6 +36,11 @@ class Histogram(Method):
     settings: HistogramSettings
     target_in_batches = False
 
+    @property
+    def translates(self) -> bool:
+        """See `Method.translates`."""
+        return True
+
     def translation(self, source: Uint8Array, target: Uint8Array) -> Translation | None:
         """See `Method.translation`."""
         matcher = HistogramMatcher.of(target)

@@ -10,22 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dingocar.adapt._method import LossSettings, Method
-from dingocar.adapt._ops import both, standardised
+from dingocar.adapt._method import Method, ScaledSettings
+from dingocar.adapt._ops import both
 
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True)
-class MmdSettings(LossSettings):
-    """Settings of mmd.
-
-    Attributes:
-        normalise: give the features one scale first, see `standardised`.
-    """
+class MmdSettings(ScaledSettings):
+    """Settings of mmd."""
 
     weight: float = 0.1
-    normalise: bool = True
 
 
 class Mmd(Method):
@@ -36,8 +31,7 @@ class Mmd(Method):
 
     def losses(self, source: Any, target: Any, layers: Mapping[str, Any], progress: Any) -> dict[str, Any]:
         """See `Method.losses`."""
-        if self.settings.normalise:
-            source, target = standardised(source, target)
+        source, target = self.settings.scaled(source, target)
         return {"mmd": self.settings.strength(progress) * mmd(source, target)}
 
 

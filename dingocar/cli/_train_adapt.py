@@ -77,7 +77,7 @@ def adaptation(args: Mapping[str, Any], values: Mapping[str, str], pilot: Pilot)
         _nothing_without(args, values)
         return None
     method = made.load_method()  # what is mistyped is told before keras is imported
-    features = method.needs_target and method.target_in_batches and not method.needs_target_labels
+    features = method.trains_on_target and not method.needs_target_labels
     if features and not its_own and not getattr(pilot.settings, "standardise", True):
         _common.note(
             f"{pilot.name} sees pictures as they are; methods like {method.name} do far better with "

@@ -194,7 +194,7 @@ def plan_domains(adaptation: Adaptation, data: Dataset, split: Split, seed: int)
     wanted = adaptation.real_labels
     if wanted is not None:
         known, unknown = _keep_labels(known, unknown, wanted, seed)
-    learns = method.needs_target and method.target_in_batches
+    learns = method.trains_on_target
     if wanted is not None or not learns:
         validation = held_source  # the target's other labels are not to be looked at
     if not learns:

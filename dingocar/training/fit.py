@@ -127,7 +127,9 @@ def _batches(
         batches = Batches(data, split.train, pilot, settings.batch_size, settings.seed, *how)
         return batches, split.validation
     counts = domains.counts(settings.batch_size)
-    translation = domains.method.translation(*_some(data, domains)) if len(domains.target) else None
+    translation = None
+    if domains.method.translates and len(domains.target):
+        translation = domains.method.translation(*_some(data, domains))
     return MixedBatches(
         data, domains.streams, counts, pilot, settings.seed, *how, translation
     ), domains.validation

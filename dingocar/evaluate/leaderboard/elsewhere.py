@@ -85,9 +85,8 @@ def copy_whole(
         UsageError: the recording is not there, or has no such picture.
     """
     words, count = {"domain": domain, "track": name, "place": "recorded"}, 0
-    for drive in _drives(_usable_records(name, data)):
-        moments = list(_moments(drive, (picture[0], picture[1])))
-        count += write_moments(tub, moments, words) if moments else 0
+    for moments in _sessions(_usable_records(name, data), picture):
+        count += write_moments(tub, moments, words)
     if not count:
         raise UsageError(f"{data[name]['folder']}: has no picture with a label and a driver")
 
@@ -148,10 +147,7 @@ def _copied(
     for block in blocks:
         # If fewer are asked for, every block is shorter.
         wanted = min(block.stop - block.start, round((block.stop - block.start) * frames / total))
-        for drive in _drives(records[block.start : block.start + wanted]):
-            moments = list(_moments(drive, (picture[0], picture[1])))
-            if moments:
-                yield moments
+        yield from _sessions(records[block.start : block.start + wanted], picture)
 
 
 def split_recorded(count: int) -> list[tuple[slice, slice]]:
@@ -180,6 +176,14 @@ def _usable_records(name: str, data: Mapping[str, Mapping[str, str]]) -> list[Re
 def _usable(record: Record) -> bool:
     values = [record.fields.get(channel) for channel in ("user/angle", "user/throttle")]
     return record.mode == "user" and all(isinstance(v, int | float) and np.isfinite(v) for v in values)
+
+
+def _sessions(records: Sequence[Record], picture: tuple[int, ...]) -> Iterator[list[Moment]]:
+    """The moments of each drive in the records, without those that have no picture left."""
+    for drive in _drives(records):
+        moments = list(_moments(drive, (picture[0], picture[1])))
+        if moments:
+            yield moments
 
 
 def _drives(records: Sequence[Record]) -> Iterator[list[Record]]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from dingocar.evaluate.leaderboard.figures import METRICS, Table, TableRow
 
-#: Columns that say how a row did beside others: shares of the gap, and the difference to the baseline.
-_CLOSED = ("first_failure", "mae")
+#: Figures whose closed share of the gap is a column, and its head.
+_CLOSED = {"first_failure": "gap closed, lap", "mae": "gap closed, MAE"}
 
 
 def markdown_of(table: Table) -> str:
@@ -49,10 +49,10 @@ def _cells(table: Table, row: TableRow, world: str) -> dict[str, str]:
     else:
         found["correlation"] = _text(_of(row, world, "corr"), 2)
     found["steering MAE"] = _text(_of(row, world, "mae"), 3)
-    for name in _CLOSED if driven else _CLOSED[1:]:
-        share = row.gap_closed.get(name)
-        what = "gap closed, lap" if name == "first_failure" else "gap closed, MAE"
-        found[what] = "" if share is None else f"{100 * share:.0f} %"
+    for name, head in _CLOSED.items():
+        if driven or name == "mae":
+            share = row.gap_closed.get(name)
+            found[head] = "" if share is None else f"{100 * share:.0f} %"
     less = row.versus.get("mae")
     found[f"MAE less {table.baseline}'s (95 %)"] = (
         "" if less is None else f"{less.mean:+.3f} ({less.low:+.3f} to {less.high:+.3f})"

@@ -26,8 +26,7 @@ def _train(task: Task) -> Trained:
     source as in every other row, and there are as many steps.
     """
     method, wanted = task.method, _adaptation(task.method)
-    adapts = wanted.load_method()
-    if adapts.needs_target and adapts.target_in_batches:
+    if wanted.load_method().trains_on_target:
         twice = dataclasses.replace(task.settings, batch_size=2 * task.settings.batch_size)
         task = dataclasses.replace(task, settings=twice)
     tubs = [task.tubs[name] for name in ("recording", "labelled") if name in task.tubs]
