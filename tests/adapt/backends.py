@@ -46,12 +46,13 @@ def adapted(pilot, network, method):
     """The network in training, all its weights drawn."""
     import keras
 
+    from dingocar.training import precision
     from dingocar.training.adapting import Adapted
 
     both = method.needs_target and method.target_in_batches
     model = Adapted(network, pilot, method, COUNTS if both else (sum(COUNTS), 0), 8)
     model.set_weights(drawn(model.weights, 1))
-    model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile="auto")
+    model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=precision.jit_compile())
     return model
 
 
