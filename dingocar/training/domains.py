@@ -27,7 +27,7 @@ LEAST_BATCH = 8
 
 #: The method that is not named but recommended, and what it stands for: a method and its settings.
 AUTO = "auto"
-RECOMMENDED: tuple[str, Mapping[str, Any]] = ("confusion", {})
+RECOMMENDED: tuple[str, Mapping[str, Any]] = ("histogram", {})
 
 Selection = Literal["last", "source", "probe", "consistency"]
 

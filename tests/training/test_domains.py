@@ -240,7 +240,7 @@ def test_labels_that_may_not_be_used_change_nothing(tubs, tmp_path, quick):
 def test_the_recommended_method_has_a_name():
     name, settings = RECOMMENDED[0], dict(RECOMMENDED[1])
     assert Adaptation("auto").load_method().name == name
-    assert Adaptation("auto", {"weight": 0.25}).load_method().settings.weight == 0.25
+    assert Adaptation("auto", {"per": "domain"}).load_method().settings.per == "domain"
     assert settings == RECOMMENDED[1]  # it is left as it is
 
 
