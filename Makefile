@@ -7,7 +7,7 @@ PYTHON ?= python3
 PEER_PYTHON ?= python3.11
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# These calculate, so two run at a time; the others keep time, drive and kill processes: one after the other.
+# These keep no time, so two run at a time; the others drive and kill processes: one after the other.
 BUSY_TESTS := $(addprefix tests/,adapt cli evaluate sim training translate tub zoo) \
 	$(addprefix tests/browser/test_,tub_page.py view_page.py) \
 	$(addprefix tests/test_,config.py doctests.py house.py images.py picture_formats.py registry.py)

@@ -49,8 +49,8 @@ def adapted(pilot, network, method):
     from dingocar.training import precision
     from dingocar.training.adapting import Adapted
 
-    both = method.needs_target and method.target_in_batches
-    model = Adapted(network, pilot, method, COUNTS if both else (sum(COUNTS), 0), 8)
+    counts = COUNTS if method.trains_on_target else (sum(COUNTS), 0)
+    model = Adapted(network, pilot, method, counts, 8)
     model.set_weights(drawn(model.weights, 1))
     model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=precision.jit_compile())
     return model

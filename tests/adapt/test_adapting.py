@@ -128,7 +128,7 @@ def test_losses_are_float32_under_mixed_precision(policy):
 @pytest.mark.parametrize(("name", "settings"), VARIANTS)
 def test_every_method_trains_under_mixed_precision(name, settings):
     method = methods.load(name).from_settings(settings)
-    both = method.needs_target and method.target_in_batches
+    both = method.trains_on_target
     model = adapted(method, counts=COUNTS if both else (sum(COUNTS), 0), policy="mixed_bfloat16")
     assert all(v.dtype == "float32" for layer in model.method_layers.values() for v in layer.weights)
     images, labels, mask = batch()
@@ -239,7 +239,7 @@ def test_fewer_pictures_than_a_batch_are_shown_again():
 def test_the_pilots_file_holds_nothing_of_the_method(name, settings, tmp_path):
     pilot = pilots.load("resnet1").from_settings({"image_shape": (24, 32, 3)})
     method = methods.load(name).from_settings(settings)
-    both = method.needs_target and method.target_in_batches
+    both = method.trains_on_target
     model = adapted(method, counts=COUNTS if both else (sum(COUNTS), 0), pilot=pilot)
     images, labels, mask = batch(shape=(24, 32, 3))
     model.train_on_batch(images, labels, mask)

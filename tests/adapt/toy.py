@@ -53,7 +53,7 @@ def train(method, world=shortcut, steps=400, seed=0, target_labels=False):
 
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
-    shares = (BATCH // 2, BATCH // 2) if method.needs_target and method.target_in_batches else (BATCH, 0)
+    shares = (BATCH // 2, BATCH // 2) if method.trains_on_target else (BATCH, 0)
     sides = [world(rng, share * steps, real) for share, real in zip(shares, (False, True), strict=True)]
     x, y = (
         np.concatenate([side[i].reshape(steps, -1, side[i].shape[1]) for side in sides], axis=1)

@@ -152,6 +152,7 @@ for name in {names}:
     KerasInterpreter(model).run_batch(np.zeros((2, *{SHAPE}), np.uint8))
     print(name)
 """
+    # What is compiled runs once: no need to optimise it.
     env = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, env=env, timeout=300, capture_output=True, text=True

@@ -52,7 +52,7 @@ def _cells(table: Table, row: TableRow, world: str) -> dict[str, str]:
     for name, head in _CLOSED.items():
         if driven or name == "mae":
             share = row.gap_closed.get(name)
-            found[head] = "" if share is None else f"{100 * share:.0f} %"
+            found[head] = "" if share is None else f"{round(100 * share)} %"
     less = row.versus.get("mae")
     found[f"MAE less {table.baseline}'s (95 %)"] = (
         "" if less is None else f"{less.mean:+.3f} ({less.low:+.3f} to {less.high:+.3f})"
