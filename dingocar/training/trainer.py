@@ -21,6 +21,7 @@ from dingocar.training.database import add_entry, default_model_path
 from dingocar.training.dataset import LABELS, Dataset, TubUse, load_dataset
 from dingocar.training.domains import Adaptation, Domains, own_adaptation, plan_domains
 from dingocar.training.fit import Fit, fit
+from dingocar.training.leaks import check_leaks
 from dingocar.training.metrics import compare
 from dingocar.training.result import TrainingResult
 from dingocar.training.settings import TrainingSettings
@@ -85,6 +86,7 @@ def train(
     path = _output_path(model_path, models_folder)
     data, labelled, unlabelled = _load(tubs, chosen, settings, adaptation)
     split, domains = _plan(data, settings, adaptation)
+    check_leaks(data, len(labelled))
     fitted = fit(data, split, chosen, settings, transfer, on_progress, domains)
     commands = _drive(fitted.model, chosen, data, split)
     result = _measure(path, chosen, data, split, fitted, commands)

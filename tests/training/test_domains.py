@@ -19,6 +19,7 @@ from dingocar.training.database import read_database
 from dingocar.training.dataset import Dataset
 from dingocar.training.domains import RECOMMENDED, Adaptation, Domains, Stream, own_adaptation, plan_domains
 from dingocar.training.fit import _batches
+from dingocar.training.leaks import check_leaks
 from dingocar.training.loop import Progress
 from dingocar.training.progress import Bar
 from dingocar.training.trainer import hold_out
@@ -375,6 +376,28 @@ def test_a_copy_of_a_tub_is_noticed_too(tubs, tmp_path, quick):
             quick,
             adaptation=Adaptation("coral", unlabelled=[tmp_path / "copy"]),
         )
+
+
+def test_pictures_that_are_held_out_are_not_learned_from_under_other_labels(tubs, tmp_path, quick):
+    sim, real = tubs
+    folder = write_real(tmp_path / "other", seed=9)
+    change_labels(folder, lambda index, steering, throttle: (-steering, throttle))
+    for number in range(8):  # of 120, more than chance
+        name = f"images/{number}_cam_image_array_.jpg"
+        (folder / name).write_bytes((real / name).read_bytes())
+    adaptation = Adaptation("coral", unlabelled=[folder])
+    with pytest.raises(TrainingError, match=r"other: 8 of its 120 pictures are in --tub .*real, too, where"):
+        train([sim, real], Tiny(), tmp_path / "a", quick, adaptation=adaptation)
+    assert not (tmp_path / "a.keras").exists()
+
+
+def test_a_car_that_stands_is_in_many_tubs(tubs, tmp_path):
+    tub = write_real(tmp_path / "other", seed=9)
+    for number in range(20):
+        (tub / f"images/{number}_cam_image_array_.jpg").write_bytes(
+            (tubs[1] / "images/0_cam_image_array_.jpg").read_bytes()
+        )
+    check_leaks(load_dataset(tubs, SIZE, unlabelled=[tub]), 2)
 
 
 def test_a_mixed_tub_whose_held_out_blocks_are_all_real_is_told(tmp_path):
