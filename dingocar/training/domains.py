@@ -47,7 +47,7 @@ class Adaptation:
             other label of the target is looked at.
     """
 
-    method: str | Method = "confusion"
+    method: str | Method = AUTO
     settings: Mapping[str, Any] = field(default_factory=dict)
     unlabelled: Sequence[Path | str] = ()
     real_labels: int | None = None

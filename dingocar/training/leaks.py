@@ -10,12 +10,12 @@ import numpy as np
 from dingocar.errors import TrainingError
 from dingocar.training.dataset import Dataset
 
-#: More of a tub's pictures in another one are no chance.
+#: A larger share of the pictures of the smaller of two tubs in the other one is no chance.
 MOST = 0.05
 
 
 def check_leaks(data: Dataset, labelled: int) -> None:
-    """Checks that tubs without labels share no pictures with those that have some, whatever their labels say.
+    """Checks that no tub shares pictures with one that has labels, whatever the labels say.
 
     Args:
         data: the tubs' pictures.
@@ -24,22 +24,23 @@ def check_leaks(data: Dataset, labelled: int) -> None:
     Raises:
         TrainingError: two do.
     """
-    if labelled == len(data.tubs):
+    if len(data.tubs) == 1:
         return
-    known = {number: set(_pictures(data, number)) for number in range(labelled)}
-    for number in range(labelled, len(data.tubs)):
+    known: list[set[bytes]] = []
+    for number, tub in enumerate(data.tubs):
         pictures = _pictures(data, number)
-        for other, theirs in known.items():
-            shared = sum(picture in theirs for picture in pictures)
-            if shared > MOST * len(pictures):
+        for other, theirs in enumerate(known[:labelled]):
+            shared = len(pictures & theirs)
+            if shared > MOST * min(len(pictures), len(theirs)):
                 raise TrainingError(
-                    f"--unlabelled {data.tubs[number].path}: {shared} of its {len(pictures)} pictures are in "
-                    f"--tub {data.tubs[other].path}, too, where some of them are held out; give them once"
+                    f"{tub.path}: {shared} of its {len(pictures)} pictures are in {data.tubs[other].path}, "
+                    "too, where some of them are held out; give them once"
                 )
+        known.append(pictures)
 
 
-def _pictures(data: Dataset, tub: int) -> list[bytes]:
+def _pictures(data: Dataset, tub: int) -> set[bytes]:
     """A digest of each of a tub's pictures, but for those that it has several times: there a car stands."""
     rows = np.flatnonzero(data.tub_numbers == tub)
     counts = Counter(hashlib.blake2b(data.images[row].data, digest_size=16).digest() for row in rows)
-    return [digest for digest, count in counts.items() if count == 1]
+    return {digest for digest, count in counts.items() if count == 1}

@@ -243,7 +243,7 @@ def test_a_pilot_for_other_pictures_is_refused_before_the_start(story, capsys):
 def test_the_same_tub_twice_is_refused(story, capsys):
     tub = str(story / "data")
     assert main(["train", "--tub", tub, "--tub", f"{tub}/"], car=story) == 2
-    assert "holds the same records as" in capsys.readouterr().err
+    assert "pictures are in" in capsys.readouterr().err
 
 
 def test_a_tub_that_has_changed_since_the_training_is_not_judged_on(story, capsys, tmp_path):

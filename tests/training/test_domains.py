@@ -240,7 +240,7 @@ def test_labels_that_may_not_be_used_change_nothing(tubs, tmp_path, quick):
 
 def test_the_recommended_method_has_a_name():
     name, settings = RECOMMENDED[0], dict(RECOMMENDED[1])
-    assert Adaptation("auto").load_method().name == name
+    assert Adaptation().load_method().name == Adaptation("auto").load_method().name == name
     assert Adaptation("auto", {"per": "domain"}).load_method().settings.per == "domain"
     assert settings == RECOMMENDED[1]  # it is left as it is
 
@@ -317,7 +317,7 @@ def test_epochs_by_themselves_and_another_pilots_weights_work_too(tubs, tmp_path
 @pytest.fixture
 def wrong(tmp_path, tubs):
     """A folder with tubs that do not fit."""
-    write_tub(tmp_path / "unknown", 60)
+    write_tub(tmp_path / "unknown", 60, 6)
     write_tub(tmp_path / "sim2", 60, 7, metadata={"domain": "sim"})
     write_real(tmp_path / "real2", 60, seed=8)
     write_real(tmp_path / "three", 3)
@@ -368,7 +368,7 @@ def test_a_copy_of_a_tub_is_noticed_too(tubs, tmp_path, quick):
     import shutil
 
     shutil.copytree(tubs[1], tmp_path / "copy")
-    with pytest.raises(TrainingError, match="holds the same records as"):
+    with pytest.raises(TrainingError, match=r"copy: 120 of its 120 pictures are in .*real, too"):
         train(
             tubs,
             Tiny(),
@@ -386,9 +386,20 @@ def test_pictures_that_are_held_out_are_not_learned_from_under_other_labels(tubs
         name = f"images/{number}_cam_image_array_.jpg"
         (folder / name).write_bytes((real / name).read_bytes())
     adaptation = Adaptation("coral", unlabelled=[folder])
-    with pytest.raises(TrainingError, match=r"other: 8 of its 120 pictures are in --tub .*real, too, where"):
+    with pytest.raises(TrainingError, match=r"other: 8 of its 120 pictures are in .*real, too, where"):
         train([sim, real], Tiny(), tmp_path / "a", quick, adaptation=adaptation)
     assert not (tmp_path / "a.keras").exists()
+
+
+@pytest.mark.parametrize("part_first", [False, True])
+def test_a_part_of_a_larger_tub_with_labels_is_noticed(tubs, tmp_path, part_first):
+    folder = write_real(tmp_path / "part", frames=5, seed=9)
+    for number in range(5):  # all of this tub, 4 % of the other one
+        name = f"images/{number}_cam_image_array_.jpg"
+        (folder / name).write_bytes((tubs[1] / name).read_bytes())
+    order = [folder, tubs[1]] if part_first else [tubs[1], folder]
+    with pytest.raises(TrainingError, match=r": 5 of its \d+ pictures are in .*, too, where"):
+        check_leaks(load_dataset(order, SIZE), 2)
 
 
 def test_a_car_that_stands_is_in_many_tubs(tubs, tmp_path):
