@@ -36,7 +36,7 @@ demo: .venv/train  ## record, train, drive and measure: see demo/report.html
 	$(BIN)/dingocar demo --out demo
 
 test: .venv/dev .venv/browser  ## all tests
-	$(BIN)/python -m pytest --numprocesses 2 $(BUSY_TESTS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(BUSY_TESTS)
 	$(BIN)/python -m pytest $(BUSY_TESTS:%=--ignore=%)
 
 check: .venv/dev types  ## style, types, the house rules: before every commit

@@ -9,7 +9,7 @@ import pytest
 from dingocar.errors import ImageError, PilotError, UsageError
 from dingocar.training.export import donkeycar_throttle_range, export_for_donkeycar, export_tflite
 from dingocar.zoo import Pilot, load_pilot, pilots, read_card, save_pilot
-from tests.zoo.making import outputs, pictures, small
+from tests.zoo.making import networks, outputs, pictures, small
 
 PEER = os.environ.get("DINGOCAR_PEER_PYTHON")
 
@@ -45,7 +45,7 @@ def test_the_keras_file_and_the_network_export_alike(linear, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "settings"), [*((name, {}) for name in pilots.names()), ("linear", {"standardise": True})]
+    ("name", "settings"), [*((name, {}) for name in networks()), ("linear", {"standardise": True})]
 )
 def test_int8_is_integer_inside_and_close_to_float(name, settings, tmp_path):
     pilot, model = small(name, **settings)
@@ -226,7 +226,7 @@ for suffix, interpreter in ((".h5", KerasInterpreter()), (".tflite", TfLite())):
 
 @pytest.mark.skipif(PEER is None, reason="DINGOCAR_PEER_PYTHON names no Python with Donkeycar 5.3.0")
 @pytest.mark.parametrize("crop_top", [0, 3])
-@pytest.mark.parametrize("name", pilots.names())
+@pytest.mark.parametrize("name", networks())
 def test_donkeycar_itself_drives_and_trains_the_export(name, crop_top, tmp_path):
     pilot, model = small(name, crop_top=crop_top)
     images = pictures(3)

@@ -1,12 +1,12 @@
 import pytest
 
-from dingocar.zoo import pilots, save_pilot
-from tests.zoo.making import small
+from dingocar.zoo import save_pilot
+from tests.zoo.making import networks, small
 
 
-@pytest.fixture(scope="session", params=pilots.names())
+@pytest.fixture(scope="session", params=networks())
 def built(request):
-    """Each pilot of the zoo with a small network; do not change it."""
+    """A pilot of each of the zoo's networks, a small one; do not change it."""
     return small(request.param)
 
 

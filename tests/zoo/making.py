@@ -7,6 +7,11 @@ from dingocar.zoo import pilots
 SHAPE = (80, 96, 3)
 
 
+def networks():
+    """Names of pilots, one for each network: some types share one."""
+    return list({pilots.load(name).build: name for name in reversed(pilots.names())}.values())
+
+
 def small(name, **settings):
     """A pilot that takes small pictures, and its seeded network."""
     import keras

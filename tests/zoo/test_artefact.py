@@ -43,10 +43,8 @@ def test_round_trip_gives_the_same_commands(built, tmp_path):
     loaded = load_pilot(path)
     images = pictures(3)
     steering, throttle = pilot.decode(outputs(model, images))
-    predicted = pilot.decode(model.predict(images, verbose=0))
     got = np.array([loaded.run(image) for image in images])
     np.testing.assert_allclose(got, np.stack([steering, throttle], axis=1), atol=1e-4)
-    np.testing.assert_allclose(got.T, predicted, atol=1e-4)
     np.testing.assert_allclose(loaded.run_batch(images), got.T, atol=1e-4)
     assert loaded.image_shape == SHAPE
     assert all(isinstance(command, float) for command in loaded.run(images[0]))
@@ -75,7 +73,7 @@ def test_the_file_holds_no_optimiser(linear, tmp_path):
     pilot, _ = linear
     _, model = small("linear")
     path = save_pilot(tmp_path / "a.keras", model, pilot)
-    model.compile("adam", pilot.losses())
+    model.compile("adam", pilot.losses(), jit_compile=False)
     model.fit(pictures(2), pilot.targets({"user/angle": np.zeros(2), "user/throttle": np.ones(2)}), verbose=0)
     trained = save_pilot(tmp_path / "b.keras", model, pilot)
     assert trained.stat().st_size < 1.05 * path.stat().st_size
