@@ -34,6 +34,8 @@ ROOT = Path(__file__).resolve().parent.parent
 #: (height, width) of a picture on the sheet, how many side by side, and the line between them.
 SIZE, COLUMNS, LINE = (120, 160), 5, 4
 HOME = "home"
+#: Marks of the errors' axis, as far as they are within it.
+TICKS = (0.03, 0.05, 0.07, 0.1, 0.12, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0)
 
 
 def pictures(folder: Path, look: str, randomisation: str, track: str) -> Uint8Array:
@@ -89,11 +91,17 @@ def chart(trial: str, lines: list[dict[str, Any]], out: Path) -> None:
                     axes.plot([np.mean(found)] * 2, [y - 0.35, y + 0.35], color=colour)
             axes.set_yticks(range(len(methods)), methods, fontsize=7)
             axes.set_ylim(len(methods) - 0.5, -0.5)
-            axes.set_title(f"{pilot}: {'steering MAE' if name == 'mae' else 'clean laps'}", fontsize=9)
+            axes.set_title(
+                f"{pilot}: {'steering MAE' if name == 'mae' else 'share of clean laps'}", fontsize=9
+            )
             axes.tick_params(axis="x", labelsize=7)
             axes.grid(alpha=0.3)
             if name == "mae":
                 axes.set_xscale("log")  # from the oracle's to that of who turns the wrong way
+                low, high = axes.get_xlim()
+                axes.set_xticks([tick for tick in TICKS if low < tick < high], minor=False)
+                axes.xaxis.set_major_formatter("{x:g}")
+                axes.minorticks_off()
             else:
                 axes.set_xlim(-0.03, 1.03)
     figure.tight_layout()
