@@ -35,12 +35,13 @@ venv: .venv/dev  ## .venv with everything for developing
 demo: .venv/train  ## record, train, drive and measure: see demo/report.html
 	$(BIN)/dingocar demo --out demo
 
+# By files, as what the tests of a file share takes long to make; in their order, as the last ones are short.
 # The others wait more than they calculate, and go first where both want a core.
 test: .venv/dev .venv/browser  ## all tests
 	mkdir -p build
 	$(BIN)/python -m pytest $(BUSY_TESTS:%=--ignore=%) > build/other_tests.log 2>&1 & others=$$!; \
 	trap 'kill $$others 2> /dev/null || true' EXIT; failed=0; \
-	nice -n 19 $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(BUSY_TESTS) || failed=1; \
+	nice -n 19 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(BUSY_TESTS) || failed=1; \
 	wait $$others || failed=1; cat build/other_tests.log; exit $$failed
 
 check: .venv/dev types  ## style, types, the house rules: before every commit

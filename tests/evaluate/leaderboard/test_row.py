@@ -18,9 +18,6 @@ from dingocar.sim import Track, load_randomisation
 from dingocar.tub import open_tub
 from tests.evaluate.leaderboard.making import make_suite
 
-# What all its tests share takes long: made once, not once in each process.
-pytestmark = pytest.mark.xdist_group("tiny")
-
 SUITE = """
 title = "Tiny"
 seeds = [5]
