@@ -7,7 +7,7 @@ PYTHON ?= python3
 PEER_PYTHON ?= python3.11
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# These keep no time, so two run at a time; the others drive and kill processes: one after the other, beside them.
+# These keep no time, so two run at a time; the others drive and kill processes: one after the other.
 BUSY_TESTS := $(addprefix tests/,adapt cli evaluate sim training translate tub zoo) \
 	$(addprefix tests/browser/test_,tub_page.py view_page.py) \
 	$(addprefix tests/test_,config.py doctests.py house.py images.py picture_formats.py registry.py)
@@ -36,13 +36,9 @@ demo: .venv/train  ## record, train, drive and measure: see demo/report.html
 	$(BIN)/dingocar demo --out demo
 
 # By files, as what the tests of a file share takes long to make; in their order, as the last ones are short.
-# The others wait more than they calculate, and go first where both want a core.
 test: .venv/dev .venv/browser  ## all tests
-	mkdir -p build
-	$(BIN)/python -m pytest $(BUSY_TESTS:%=--ignore=%) > build/other_tests.log 2>&1 & others=$$!; \
-	trap 'kill $$others 2> /dev/null || true' EXIT; failed=0; \
-	nice -n 19 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(BUSY_TESTS) || failed=1; \
-	wait $$others || failed=1; cat build/other_tests.log; exit $$failed
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(BUSY_TESTS)
+	$(BIN)/python -m pytest $(BUSY_TESTS:%=--ignore=%)
 
 check: .venv/dev types  ## style, types, the house rules: before every commit
 	$(BIN)/ruff format --check $(SOURCES)
