@@ -15,7 +15,7 @@ MOST = 0.05
 
 
 def check_leaks(data: Dataset, labelled: int) -> None:
-    """Checks that no tub shares pictures with one that has labels, whatever the labels say.
+    """Checks that no tub shares pictures with one that has labels, and that none is there twice.
 
     Args:
         data: the tubs' pictures.
@@ -36,6 +36,10 @@ def check_leaks(data: Dataset, labelled: int) -> None:
                     f"{tub.path}: {shared} of its {len(pictures)} pictures are in {data.tubs[other].path}, "
                     "too, where some of them are held out; give them once"
                 )
+        # Where all pictures repeat, and where neither tub has labels.
+        for earlier in data.tubs[:number]:
+            if tub.hash == earlier.hash:
+                raise TrainingError(f"{tub.path}: holds the same records as {earlier.path}; give it once")
         known.append(pictures)
 
 

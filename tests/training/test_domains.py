@@ -391,6 +391,15 @@ def test_pictures_that_are_held_out_are_not_learned_from_under_other_labels(tubs
     assert not (tmp_path / "a.keras").exists()
 
 
+def test_two_copies_without_labels_are_noticed(tubs, tmp_path):
+    import shutil
+
+    shutil.copytree(tubs[1], tmp_path / "copy")
+    data = load_dataset([tubs[0]], SIZE, unlabelled=[tubs[1], tmp_path / "copy"])
+    with pytest.raises(TrainingError, match=r"copy: holds the same records as .*real; give it once"):
+        check_leaks(data, 1)
+
+
 @pytest.mark.parametrize("part_first", [False, True])
 def test_a_part_of_a_larger_tub_with_labels_is_noticed(tubs, tmp_path, part_first):
     folder = write_real(tmp_path / "part", frames=5, seed=9)
