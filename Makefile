@@ -7,10 +7,8 @@ PYTHON ?= python3
 PEER_PYTHON ?= python3.11
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# These keep no time, so two run at a time; the others drive and kill processes: one after the other.
-BUSY_TESTS := $(addprefix tests/,adapt cli evaluate sim training translate tub zoo) \
-	$(addprefix tests/browser/test_,tub_page.py view_page.py) \
-	$(addprefix tests/test_,config.py doctests.py house.py images.py picture_formats.py registry.py)
+# These measure how soon a car stands, so they run alone; of all others two run at a time.
+TIMED_TESTS := tests/faults tests/browser/test_driving.py tests/browser/test_losses.py
 SOURCES := dingocar parts templates tests benchmarks setup.py
 
 .PHONY: help venv demo test check types faults fuzz pi sb3 bench leaderboard clean
@@ -37,8 +35,8 @@ demo: .venv/train  ## record, train, drive and measure: see demo/report.html
 
 # By files, as what the tests of a file share takes long to make; in their order, as the last ones are short.
 test: .venv/dev .venv/browser  ## all tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(BUSY_TESTS)
-	$(BIN)/python -m pytest $(BUSY_TESTS:%=--ignore=%)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(TIMED_TESTS:%=--ignore=%)
+	$(BIN)/python -m pytest $(TIMED_TESTS)
 
 check: .venv/dev types  ## style, types, the house rules: before every commit
 	$(BIN)/ruff format --check $(SOURCES)
