@@ -151,6 +151,12 @@ class CarConfig:
     MQTT_PASSWORD: str = setting("", "for the broker")
     MQTT_TOPIC: str = setting("dingocar", "telemetry is published under this")
 
+    TRANSLATOR: str = setting(
+        "",
+        "translator's file between camera and pilot, from the car's folder; empty: none",
+        section="Pilot",
+    )
+
     DEFAULT_MODEL_TYPE: str = setting(
         "linear", "pilot that is trained unless --type says another", section="Training"
     )

@@ -44,6 +44,10 @@ class PilotError(DingocarError):
     """A pilot file cannot be read, or is no pilot."""
 
 
+class TranslatorError(DingocarError):
+    """A translator cannot be made, trained, read, or used for these pictures."""
+
+
 class TrainingError(DingocarError):
     """Training cannot start or go on."""
 

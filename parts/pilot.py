@@ -29,10 +29,11 @@ class PilotPart:
         threads: of the interpreter; None: all cores, up to 4.
         image_shape: (height, width) of the pictures that will come; None: unknown yet.
         throttle_range: highest throttle of Donkeycar's categorical pilots, whose files do not say it.
+        looks: the domain that a translator gives the pictures; None: they are the camera's.
         on_change: told the name of the file that drives from now on; "" for none.
 
     Raises:
-        PilotError: the file is missing, no pilot, or one for pictures of another size.
+        PilotError: the file is missing, no pilot, or one for other pictures.
     """
 
     def __init__(
@@ -41,10 +42,11 @@ class PilotPart:
         threads: int | None = None,
         image_shape: tuple[int, int] | None = None,
         throttle_range: float = 0.8,
+        looks: str | None = None,
         on_change: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._threads, self._image_shape, self._throttle_range = threads, image_shape, throttle_range
-        self._on_change = on_change
+        self._looks, self._on_change = looks, on_change
         self._running = threading.Lock()  # a pilot is not taken away while it runs
         self.pilot: RunnablePilot | None = None
         self.use(path)
@@ -74,15 +76,17 @@ class PilotPart:
             raise UsageError(NOT_AT_REST)
         self._on_change("" if path is None else Path(path).name)
 
-    def run(self, image: np.ndarray[Any, np.dtype[np.uint8]] | None) -> tuple[float, float, float]:
-        """Steering and throttle, each in [-1, 1], and the seconds that took; without a picture or a pilot
-        zeros, and inf: there will be no answer."""
+    def run(
+        self, image: np.ndarray[Any, np.dtype[np.uint8]] | None, earlier_s: float = 0.0
+    ) -> tuple[float, float, float]:
+        """Steering and throttle, each in [-1, 1], and the seconds that took, those that the picture took
+        before it came here included; without a picture or a pilot zeros, and inf: there will be no answer."""
         with self._running:
             if image is None or self.pilot is None:
                 return 0.0, 0.0, math.inf
             began_s = time.perf_counter()
             steering, throttle = self.pilot.run(image)
-            return steering, throttle, time.perf_counter() - began_s
+            return steering, throttle, earlier_s + time.perf_counter() - began_s
 
     def shutdown(self) -> None:
         if self.pilot is not None:
@@ -97,6 +101,12 @@ class PilotPart:
                 f"{path}: is for pictures of {height}x{width} pixels, the camera's have "
                 f"{self._image_shape[0]}x{self._image_shape[1]}; set IMAGE_H and IMAGE_W, or train a pilot "
                 "for this size"
+            )
+        if self._looks is not None and pilot.looks and self._looks not in pilot.looks:
+            pilot.close()
+            raise PilotError(
+                f"{path}: has learned from pictures that look {' and '.join(sorted(pilot.looks))}, and the "
+                f"translator makes them look {self._looks}; take the other one of the two that fits"
             )
         pilot.run(np.zeros(pilot.image_shape, np.uint8))
         return pilot

@@ -49,6 +49,7 @@ from dingocar.parts.safety.gate import SafetyGate
 from dingocar.parts.simulator import Simulator
 from dingocar.parts.telemetry.csv_log import CsvTelemetry
 from dingocar.parts.telemetry.mqtt import MqttTelemetry
+from dingocar.parts.translator import TranslatorPart
 from dingocar.tub import TubWriter
 from dingocar.vehicle import Vehicle
 
@@ -117,6 +118,7 @@ def build(
     simulator = _add_camera(vehicle, cfg, laps)
     recorder = hub = None
     recorded = RECORDED | (RECORDED_PILOT if model else {})
+    recorded |= {"cam/translated": "image_array"} if model and cfg.TRANSLATOR else {}
     words = _tub_metadata(cfg, simulator)
     if expert and isinstance(simulator, Simulator):
         scripted = ExpertDriver(simulator.expert)
@@ -231,25 +233,26 @@ def _add_pilot(vehicle: Vehicle, cfg: CarConfig, model: Path | None, switchable:
     """The pilot, if there is or may come one, and who of user and pilot reaches the motors."""
     pilot = None
     if model or switchable:
+        shape = (cfg.IMAGE_H, cfg.IMAGE_W)
+        vehicle.add(PilotCondition(), inputs=["user/mode"], outputs=["run_pilot"])
+        seen, looks = ["cam/image_array"], None
+        if cfg.TRANSLATOR:
+            translator = TranslatorPart(cfg.path(cfg.TRANSLATOR), image_shape=shape)
+            seen, looks = ["cam/translated", "translator/latency_s"], translator.gives
+            vehicle.add(translator, inputs=["cam/image_array", "run_pilot"], outputs=seen)
         pilot = PilotPart(
             model,
-            image_shape=(cfg.IMAGE_H, cfg.IMAGE_W),
+            image_shape=shape,
             throttle_range=cfg.MODEL_CATEGORICAL_MAX_THROTTLE_RANGE,
+            looks=looks,
             on_change=partial(vehicle.mem.channels.__setitem__, "pilot/name"),
         )
-        vehicle.add(PilotCondition(), inputs=["user/mode"], outputs=["run_pilot"])
-        vehicle.add(
-            pilot,
-            inputs=["cam/image_array"],
-            outputs=["pilot/angle", "pilot/throttle", "pilot/latency_s"],
-            run_condition="run_pilot",
-        )
+        said = ["pilot/angle", "pilot/throttle", "pilot/latency_s"]
+        vehicle.add(pilot, inputs=seen, outputs=said, run_condition="run_pilot")
     if pilot and switchable and cfg.AI_LAUNCH_DURATION > 0:
-        vehicle.add(
-            AiLaunch(cfg.AI_LAUNCH_DURATION, cfg.AI_LAUNCH_THROTTLE, cfg.DRIVE_LOOP_HZ),
-            inputs=["user/mode", "user/launch", "pilot/throttle"],
-            outputs=["pilot/throttle"],
-        )
+        launch = AiLaunch(cfg.AI_LAUNCH_DURATION, cfg.AI_LAUNCH_THROTTLE, cfg.DRIVE_LOOP_HZ)
+        inputs = ["user/mode", "user/launch", "pilot/throttle"]
+        vehicle.add(launch, inputs=inputs, outputs=["pilot/throttle"])
     vehicle.add(
         DriveMode(cfg.AI_THROTTLE_MULT),
         inputs=["user/mode", "user/angle", "user/throttle", "pilot/angle", "pilot/throttle"],

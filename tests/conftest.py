@@ -35,3 +35,13 @@ def no_car_folder():
 
     yield
     use_car_folder(None)
+
+
+@pytest.fixture
+def eagerly():
+    """Few steps of training are done sooner than compiled."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

@@ -1,15 +1,16 @@
 """Drive the car (in a car folder: python manage.py drive)
 
 Usage:
-    dingocar drive [--model FILE | --expert] [--mode MODE] [--laps N | --max-loops N] [--sim NAME]
-                   [--host HOST] [--track NAME] [--look NAME] [--randomisation NAME] [--record] [--tub DIR]
-                   [--fast] [--timings] [--set NAME=VALUE]... [--json]
+    dingocar drive [--model FILE | --expert] [--translator FILE] [--mode MODE] [--laps N | --max-loops N]
+                   [--sim NAME] [--host HOST] [--track NAME] [--look NAME] [--randomisation NAME] [--record]
+                   [--tub DIR] [--fast] [--timings] [--set NAME=VALUE]... [--json]
 
 You drive, with the web page or a gamepad (CONTROLLER), and let the pilot drive when you like.
 
 Options:
     --model FILE       the pilot, .keras or .tflite or Donkeycar's .h5
     --expert           the simulator's scripted driver drives in your place
+    --translator FILE  between camera and pilot, instead of TRANSLATOR; see dingocar translate
     --mode MODE        user, local_angle (the pilot steers) or local (it drives) at the start; without it
                        WEB_INIT_MODE, in the simulator local if there is a pilot
     --laps N           end after so many laps (simulator)
@@ -105,6 +106,11 @@ def _settings(args: dict[str, Any], folder: Path) -> CarConfig:
     from dingocar.config import CarConfig
 
     overrides = assignments(args["--set"])
+    translator = optional_path(args["--translator"], "--translator")
+    if translator is not None:
+        if args["--model"] is None:
+            raise UsageError("drive: --translator is for a pilot's pictures; name the pilot with --model")
+        overrides["TRANSLATOR"] = str(translator.absolute())
     options = {"SIM": "--sim", "SIM_HOST": "--host", "SIM_LOOK": "--look"}
     options["SIM_RANDOMISATION"] = "--randomisation"
     overrides |= {name: args[option] for name, option in options.items() if args[option] is not None}

@@ -1,10 +1,10 @@
-"""List what there is: pilots, tracks, looks, parts, methods, templates, commands, parameters
+"""List what there is: pilots, tracks, looks, parts, methods, translators, templates, commands, parameters
 
 Usage:
     dingocar list [KIND] [--json]
 
-KIND is pilots, tracks, looks, parts, methods (of domain adaptation), templates, commands or parameters (of a
-randomisation); without it all their names are shown.
+KIND is pilots, tracks, looks, parts, methods (of domain adaptation), translators, templates, commands or
+parameters (of a randomisation); without it all their names are shown.
 A car folder's own entries are listed too.
 """
 
@@ -30,9 +30,13 @@ def registries() -> dict[str, Registry]:
     from dingocar.sim.look import looks
     from dingocar.sim.track import tracks
     from dingocar.templates import templates
+    from dingocar.translate import translators
     from dingocar.zoo import pilots
 
-    return {f"{each.kind}s": each for each in (pilots, tracks, looks, parts, methods, templates, commands)}
+    return {
+        f"{each.kind}s": each
+        for each in (pilots, tracks, looks, parts, methods, translators, templates, commands)
+    }
 
 
 def run(argv: list[str]) -> int:

@@ -33,6 +33,7 @@ class TubUse:
     Attributes:
         path: the tub's folder, as it was given.
         domain: "sim", "real" or None.
+        looks: the domain that its pictures look like; another one where they were translated.
         records: records used.
         skipped: live records left out (no label, or a broken picture).
         hash: SHA-256 of the used records' fields: the same hash, the same labels.
@@ -40,6 +41,7 @@ class TubUse:
 
     path: str
     domain: str | None
+    looks: str | None
     records: int
     skipped: int
     hash: str
@@ -232,4 +234,4 @@ def _use(path: Path | str, tub: Tub, records: Sequence[Record]) -> TubUse:
     for record in records:
         line = json.dumps(record.fields, sort_keys=True, default=str)
         digest.update(f"{record.index} {line}\n".encode("utf-8", "surrogateescape"))
-    return TubUse(str(path), tub.domain, len(records), len(tub) - len(records), digest.hexdigest())
+    return TubUse(str(path), tub.domain, tub.looks, len(records), len(tub) - len(records), digest.hexdigest())

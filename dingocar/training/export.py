@@ -65,11 +65,11 @@ def export_tflite(
     pilot, model, old_card = _open(source)
     heads = _sizes(model)
     if quantise is None:
-        flatbuffer = _convert(model, "image", "uint8", {head: head for head in heads})
+        flatbuffer = convert(model, "image", "uint8", {head: head for head in heads})
     else:
         calibration = _calibration(images, pilot)
         network = _integer_norms(unit_input(model, "int8 export"))
-        flatbuffer = _convert(network, "image", "float32", {head: head for head in heads}, calibration)
+        flatbuffer = convert(network, "image", "float32", {head: head for head in heads}, calibration)
     more = {
         **(old_card if card is None else card),
         "quantised": quantise,
@@ -109,7 +109,7 @@ def export_for_donkeycar(source: Source, out: Path | str) -> list[Path]:
         write_bytes(paths[-1], content)
     if out.suffix in ("", ".tflite"):
         paths.append(out.with_suffix(".tflite"))
-        write_bytes(paths[-1], _convert(network, "img_in", "float32", names))
+        write_bytes(paths[-1], convert(network, "img_in", "float32", names))
     return paths
 
 
@@ -152,14 +152,19 @@ def unit_input(model: keras.Model, purpose: str) -> keras.Model:
     )
 
 
-def _open(source: Source) -> tuple[Pilot, Any, dict[str, Any]]:
+def check_backend() -> None:
+    """Raises a `PilotError` unless Keras runs on TensorFlow."""
     import keras
 
     if keras.config.backend() != "tensorflow":
         raise PilotError(
             f"export needs Keras's TensorFlow backend, got {keras.config.backend()!r}: "
-            "run it with KERAS_BACKEND=tensorflow (the pilot's file is the same)"
+            "run it with KERAS_BACKEND=tensorflow (the file is the same)"
         )
+
+
+def _open(source: Source) -> tuple[Pilot, Any, dict[str, Any]]:
+    check_backend()
     if isinstance(source, tuple):
         return source[0], source[1], {}
     return load_network(source)
@@ -181,7 +186,7 @@ def _calibration(images: Iterable[Uint8Array] | None, pilot: Pilot) -> list[Arra
     return [image[np.newaxis].astype(np.float32) / 255 for image in [extremes, *found]]
 
 
-def _convert(
+def convert(
     model: Any,
     input_name: str,
     input_type: str,
@@ -231,7 +236,7 @@ def _convert(
         except (tf.errors.OpError, ValueError, RuntimeError) as error:
             lines = str(error).splitlines()
             raise PilotError(
-                f"pilot {model.name} cannot be converted to TensorFlow Lite: {lines[0] if lines else error!r}"
+                f"{model.name} cannot be converted to TensorFlow Lite: {lines[0] if lines else error!r}"
             ) from None
     return flatbuffer
 

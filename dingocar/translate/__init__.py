@@ -1,1 +1,50 @@
-"""Translation: simulated pictures that look more like real ones, before anything is learned from them."""
+"""Translation of pictures between domains, in training and in the car's loop.
+
+Each file is one translator and its name is the translator's name. Importing this package loads no keras.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from dingocar.registry import Registry
+from dingocar.translate._method import PRESETS, Translator, TranslatorSettings
+
+if TYPE_CHECKING:
+    from dingocar.translate.artefact import load_translator, save_translator
+    from dingocar.translate.runnable import RunnableTranslator
+    from dingocar.translate.trainer import train_translator
+
+__all__ = [
+    "PRESETS",
+    "RunnableTranslator",
+    "Translator",
+    "TranslatorSettings",
+    "load_translator",
+    "save_translator",
+    "train_translator",
+    "translators",
+]
+
+#: Every translator, by name; a car folder's `translators/*.py` join in.
+translators = Registry(
+    "translator",
+    "dingocar.translate",
+    entry=Translator,
+    in_car=True,
+    hidden=("artefact", "budget", "export", "pictures", "runnable", "sheets", "state", "trainer", "tubs"),
+)
+
+_LAZY = {
+    "RunnableTranslator": "dingocar.translate.runnable",
+    "load_translator": "dingocar.translate.artefact",
+    "save_translator": "dingocar.translate.artefact",
+    "train_translator": "dingocar.translate.trainer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

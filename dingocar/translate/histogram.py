@@ -1,19 +1,24 @@
-"""Histogram matching: pictures of one domain get the other's distribution of red, green and blue values.
+"""Histogram matching: pictures get the other domain's distribution of red, green and blue. Nothing is
+learned.
 
 Source: histogram specification, Gonzalez and Woods, "Digital Image Processing", 3.3.2: a value becomes the
 one with the same share of values below it. It changes colours alone, so a gap that it closes was one of
-colours.
+colours. As a translator it has one curve for all pictures of a domain; as a method of adaptation
+(`dingocar.adapt.histogram`) it may also draw a picture to match for each.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dingocar.errors import UsageError
 from dingocar.images import Uint8Array
+from dingocar.translate._method import REAL, SIM, Translator
 
 IntArray = npt.NDArray[np.int64]
 
@@ -75,6 +80,32 @@ class HistogramMatcher:
         counted = cumulated(images) if have is None else have
         tables = curves(counted, self.target.sum(axis=0)).ravel()
         return np.stack([tables[image + _CHANNELS] for image in images])
+
+
+class Histogram(Translator):
+    """The translator `histogram`; see the module."""
+
+    learns = False
+
+    def fitted(self, sim: Uint8Array, real: Uint8Array) -> dict[str, Any]:
+        """See `Translator.fitted`."""
+        import keras
+
+        have = {SIM: cumulated(sim), REAL: cumulated(real)}
+        picture, made = keras.Input(self.settings.image_shape, name="picture"), {}
+        for domain, other in ((REAL, SIM), (SIM, REAL)):
+            # Each value of each channel is a number of its own, from which a table gives the new value.
+            numbered = keras.layers.Rescaling(127.5, list(_CHANNELS + 127.5 + 0.5), name="numbered")(picture)
+            table = keras.layers.Embedding(3 * _LEVELS, 1, name="curves")
+            x = keras.ops.squeeze(table(keras.ops.cast(numbered, "int32")), axis=-1)
+            new = curves(have[other], have[domain]).reshape(-1, 1) / 127.5 - 1.0
+            table.set_weights([new.astype(np.float32)])
+            made[f"to_{domain}"] = keras.Model(picture, x, name=f"to_{domain}_curves")
+        return made
+
+    def outputs(self, networks: Mapping[str, Any], sim: Any, real: Any) -> dict[str, Any]:
+        """See `Translator.outputs`."""
+        return {"to_real": networks["to_real"](sim), "to_sim": networks["to_sim"](real)}
 
 
 def cumulated(images: Uint8Array) -> IntArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +59,29 @@ def _check_known(folder: Path, metadata: dict[str, Any], domain: str, force: boo
 
 
 def _write_v2(folder: Path, domain: str, force: bool) -> None:
-    """Changes the third line of a manifest; the other four stay as they are, byte for byte."""
+    _check_known(folder, _whole_manifest(folder).metadata, domain, force)
+    add_words(folder, {"domain": domain})
+
+
+def add_words(folder: Path, words: Mapping[str, Any]) -> None:
+    """Writes metadata into the third line of a manifest; the other four stay as they are, byte for byte.
+
+    Raises:
+        TubError: the manifest is damaged.
+        OSError: it cannot be written.
+    """
+    metadata = _whole_manifest(folder).metadata
+    lines = (folder / fmt.MANIFEST).read_bytes().split(b"\n")
+    lines[2] = json.dumps({**metadata, **words}).encode()
+    replace_file(folder / fmt.MANIFEST, b"\n".join(lines), durable=True)
+
+
+def _whole_manifest(folder: Path) -> fmt.Manifest:
     problems: list[Problem] = []
     manifest = fmt.read_manifest(folder, problems)
     if not manifest.complete:
         raise TubError(f"{folder}: {problems[0]}; run dingocar tub check {folder} --fix first")
-    _check_known(folder, manifest.metadata, domain, force)
-    lines = (folder / fmt.MANIFEST).read_bytes().split(b"\n")
-    lines[2] = json.dumps({**manifest.metadata, "domain": domain}).encode()
-    replace_file(folder / fmt.MANIFEST, b"\n".join(lines), durable=True)
+    return manifest
 
 
 def _write_v1(folder: Path, domain: str, force: bool) -> None:

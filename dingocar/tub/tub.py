@@ -59,6 +59,12 @@ class Tub:
         return value if value in fmt.DOMAINS else None
 
     @property
+    def looks(self) -> str | None:
+        """The domain that the pictures look like: where they were translated another one than `domain`."""
+        value = self.metadata.get("looks")
+        return value if value in fmt.DOMAINS else self.domain
+
+    @property
     def deleted_indexes(self) -> frozenset[int]:
         """The indexes that are marked as deleted."""
         return frozenset(self._deleted)

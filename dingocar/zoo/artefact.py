@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 CARD = "dingocar.json"
 FORMAT = 1
 MAX_CARD_BYTES = 1 << 20
+#: What a file may be, by the key of its card.
+KINDS = ("pilot", "translator")
 _KERAS_MEMBERS = frozenset({"metadata.json", "config.json", "model.weights.h5", CARD})
-_CARD_TYPES = {"pilot": str, "settings": dict, "image_shape": list, "heads": dict, "outputs": dict}
+_CARD_TYPES = {"pilot": str, "settings": dict, "image_shape": list, "heads": dict}
 _EXPECTED = "a pilot file (.keras or .tflite of dingocar, .h5 or .tflite of Donkeycar)"
 
 
@@ -57,22 +59,26 @@ def save_pilot(
     Raises:
         PilotError: the path ends otherwise, its folder is missing, or the model is no such network.
     """
+
+    plain = _plain(model, pilot)
+    heads = {head: int(tensor.shape[-1]) for head, tensor in plain.output.items()}
+    return write_keras(Path(path), plain, make_card(pilot, heads, card))
+
+
+def write_keras(path: Path, network: keras.Model, card: Mapping[str, Any]) -> Path:
+    """Writes a `.keras` network with its card, whole or not at all.
+
+    Raises:
+        PilotError: the path ends otherwise, its folder is missing, or the card holds no plain values.
+    """
     import keras
 
-    path = Path(path)
     if path.suffix != ".keras":
         raise PilotError(f"{path}: expected a file name that ends in .keras")
-    plain = _plain(model, pilot)
-    more = dict(card or {})
-    more["versions"] = {
-        "keras": keras.__version__,
-        "backend": keras.config.backend(),
-        **more.get("versions", {}),
-    }
-    heads = {head: int(tensor.shape[-1]) for head, tensor in plain.output.items()}
-    full_card = _dump(make_card(pilot, heads, more))
+    made_with = {"keras": keras.__version__, "backend": keras.config.backend()}
+    full_card = _dump({**card, "versions": {**made_with, **card.get("versions", {})}})
     with _replacing(path) as temporary:
-        keras.saving.save_model(plain, temporary)
+        keras.saving.save_model(network, temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(CARD, full_card)
     return path
@@ -106,22 +112,29 @@ def make_card(
         heads: number of outputs of each head.
         more: what else to say; it cannot change what the pilot says.
     """
-    more = dict(more or {})
-    versions = {"dingocar": dingocar.__version__, "python": platform.python_version()}
     return {
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "domain_method": None,
-        "tubs": [],
         "metrics": {},
         "quantised": None,
         "outputs": {},
-        **more,
-        "versions": {**versions, **more.get("versions", {})},
-        "format": FORMAT,
+        **card_base(more),
         "pilot": pilot.name,
         "settings": dataclasses.asdict(pilot.settings),
         "image_shape": list(pilot.settings.image_shape),
         "heads": dict(heads),
+    }
+
+
+def card_base(more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What every file's card says, and `more`."""
+    more = dict(more or {})
+    versions = {"dingocar": dingocar.__version__, "python": platform.python_version()}
+    return {
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "tubs": [],
+        **more,
+        "versions": {**versions, **more.get("versions", {})},
+        "format": FORMAT,
     }
 
 
@@ -183,27 +196,36 @@ def load_network(path: Path | str) -> tuple[Pilot, keras.Model, dict[str, Any]]:
     Raises:
         PilotError: no such file, no pilot, a damaged or an unsafe one.
     """
-    import keras
-
     path = Path(path)
     if path.suffix != ".keras":
         raise PilotError(f"{path}: expected a .keras pilot, got a {path.suffix or 'nameless'} file")
     card = read_card(path)
     pilot = pilot_of(card, path)
-    with _reading(path) as archive:
-        _safety.check_members(archive, _KERAS_MEMBERS, path)
-        config = json.loads(archive.read("config.json"))
-        _safety.check_config(config, path)
-        _safety.check_weights(io.BytesIO(archive.read("model.weights.h5")), path)
-    with _safety.as_pilot_error(path, f"Keras {keras.__version__} cannot load the network"):
-        model = _safety.load_keras(path)
-        outputs, inputs = model.output, list(model.inputs)
+    model = check_network(path)
+    outputs, inputs = model.output, list(model.inputs)
     if not isinstance(outputs, dict) or set(outputs) != set(card["heads"]):
         raise PilotError(f"{path}: expected a network with the heads {sorted(card['heads'])}")
     if len(inputs) != 1 or inputs[0].dtype != "uint8":
         raise PilotError(f"{path}: expected a network that takes one uint8 picture")
     _check_shape(tuple(inputs[0].shape[1:]), card, path)
     return pilot, model, card
+
+
+def check_network(path: Path) -> keras.Model:
+    """Loads the network of a `.keras` file from anybody, after its parts were checked.
+
+    Raises:
+        PilotError: it is damaged, unsafe, or asks for too much.
+    """
+    import keras
+
+    with _reading(path) as archive:
+        _safety.check_members(archive, _KERAS_MEMBERS, path)
+        config = json.loads(archive.read("config.json"))
+        _safety.check_config(config, path)
+        _safety.check_weights(io.BytesIO(archive.read("model.weights.h5")), path)
+    with _safety.as_pilot_error(path, f"Keras {keras.__version__} cannot load the network"):
+        return _safety.load_keras(path)
 
 
 def pilot_of(card: Mapping[str, Any], path: Path) -> Pilot:
@@ -234,13 +256,30 @@ def _runnable(path: Path, card: dict[str, Any], pilot: Pilot, interpreter: Inter
 
 
 def _card_of(path: Path) -> dict[str, Any] | None:
-    """The card, checked; None if the file is a readable `.tflite` or `.keras` without one."""
-    _safety.check_size(path, _EXPECTED)
+    """The card of a pilot's file; see `read_card_of`."""
+    card = read_card_of(path, _EXPECTED, _CARD_TYPES)
+    if card is not None and not isinstance(card.setdefault("outputs", {}), dict):
+        raise PilotError(f"{path}: its {CARD} must have 'outputs' (dict), got {card['outputs']!r}")
+    return card
+
+
+def read_card_of(path: Path, expected: str, types: Mapping[str, type]) -> dict[str, Any] | None:
+    """The card of a file from anybody, checked; None if it is a readable `.tflite` or `.keras` without one.
+
+    Args:
+        path: the file.
+        expected: what it should be, in words.
+        types: what the card must hold.
+
+    Raises:
+        PilotError: the file is missing, damaged, or its card is of another kind.
+    """
+    _safety.check_size(path, expected)
     with path.open("rb") as file:
         is_tflite = file.read(8)[4:] == b"TFL3"
     if is_tflite and not zipfile.is_zipfile(path):
         return None
-    with _reading(path) as archive:
+    with _reading(path, expected) as archive:
         if CARD not in archive.namelist():
             return None
         if is_tflite:
@@ -253,15 +292,19 @@ def _card_of(path: Path) -> dict[str, Any] | None:
         raise PilotError(
             f"{path}: expected a {CARD} of format {FORMAT}, got {got!r}; a newer dingocar wrote it?"
         )
-    card.setdefault("outputs", {})
-    for key, kind in _CARD_TYPES.items():
-        if not isinstance(card.get(key), kind):
-            raise PilotError(f"{path}: its {CARD} must have {key!r} ({kind.__name__}), got {card.get(key)!r}")
+    for kind in KINDS:
+        if kind in card and kind not in types:
+            raise PilotError(f"{path}: expected {expected}, got a {kind}: {str(card[kind])[:40]}")
+    for key, kind_of in types.items():
+        if not isinstance(card.get(key), kind_of):
+            raise PilotError(
+                f"{path}: its {CARD} must have {key!r} ({kind_of.__name__}), got {card.get(key)!r}"
+            )
     return card
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[zipfile.ZipFile]:
+def _reading(path: Path, expected: str = _EXPECTED) -> Iterator[zipfile.ZipFile]:
     """Opens a zip file; whatever is wrong with its bytes becomes one `PilotError`."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -271,7 +314,7 @@ def _reading(path: Path) -> Iterator[zipfile.ZipFile]:
         *(ValueError, RecursionError, NotImplementedError),
     ) as error:
         raise PilotError(
-            f"{path}: expected {_EXPECTED}; the file is damaged, cut short or something else "
+            f"{path}: expected {expected}; the file is damaged, cut short or something else "
             f"({_safety.short(error)})"
         ) from None
 

@@ -29,6 +29,17 @@ class RunnablePilot:
         self.image_shape = interpreter.image_shape
         self._interpreter = interpreter
 
+    @property
+    def looks(self) -> set[str]:
+        """The domains that the pictures which it has learned from look like; empty where the file does not
+        say.
+
+        Those that it was adapted to without their labels count too.
+        """
+        adapted = self.card.get("domain_method") or {}
+        tubs = [*self.card.get("tubs", ()), *adapted.get("unlabelled", ())]
+        return {looks for tub in tubs if (looks := tub.get("looks") or tub.get("domain"))}
+
     def run(self, image: Uint8Array) -> tuple[float, float]:
         """Drives one picture.
 

@@ -8,7 +8,17 @@ from dingocar.cli.main import main
 from dingocar.sim.parameters import parameters
 from dingocar.sim.randomisation import BOUNDS, CHOICES
 
-KINDS = ["pilots", "tracks", "looks", "parts", "methods", "templates", "commands", "parameters"]
+KINDS = [
+    "pilots",
+    "tracks",
+    "looks",
+    "parts",
+    "methods",
+    "translators",
+    "templates",
+    "commands",
+    "parameters",
+]
 
 
 def listed(capsys, *argv):

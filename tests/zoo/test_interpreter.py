@@ -119,19 +119,19 @@ def test_a_tflite_cut_short_is_refused(share, linear_tflite, tmp_path):
 def test_a_tflite_of_another_kind_is_refused(tmp_path):
     import keras
 
-    from dingocar.training.export import _convert
+    from dingocar.training.export import convert
 
     image = keras.Input((8, 8, 3), name="image")
     pooled = keras.layers.GlobalAveragePooling2D(name="pool")(image)
     path = tmp_path / "classifier.tflite"
     path.write_bytes(
-        _convert(keras.Model(image, {"scores": pooled}), "image", "float32", {"scores": "scores"})
+        convert(keras.Model(image, {"scores": pooled}), "image", "float32", {"scores": "scores"})
     )
     with pytest.raises(PilotError, match=r"classifier\.tflite: expected a pilot .*outputs scores \(3,\)"):
         load_pilot(path)
     numbers = keras.Input((4,), name="numbers")
     dense = keras.layers.Dense(1, name="dense")(numbers)
-    path.write_bytes(_convert(keras.Model(numbers, {"y": dense}), "numbers", "float32", {"y": "y"}))
+    path.write_bytes(convert(keras.Model(numbers, {"y": dense}), "numbers", "float32", {"y": "y"}))
     with pytest.raises(PilotError, match=r"one picture"):
         load_pilot(path)
 

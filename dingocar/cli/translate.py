@@ -1,0 +1,193 @@
+"""Translate pictures between simulated and real: train a translator, use it on tubs and in the loop
+
+Usage:
+    dingocar translate train --sim DIR... --real DIR... --out FILE [--method NAME] [--preset NAME]
+                             [--size HxW] [--minutes N] [--steps N] [--seed N] [--resume]
+                             [--set NAME=VALUE]... [--json]
+    dingocar translate tub SOURCE --translator FILE --out DIR [--to DOMAIN] [--json]
+    dingocar translate picture SOURCE --translator FILE --out FILE [--to DOMAIN] [--json]
+    dingocar translate export --translator FILE [--out FILE] [--to DOMAIN] [--json]
+    dingocar translate info FILE [--json]
+
+Commands:
+    train    Trains one from tubs of both domains; sheets of pictures to look at, the file's name says where.
+    tub      Makes a tub with the same records and translated pictures, for a pilot to learn from.
+    picture  Translates one picture.
+    export   Writes one direction as .tflite, for the loop: python manage.py drive --translator FILE
+    info     What a translator's file says about itself.
+
+Options:
+    --sim DIR          a tub of simulated pictures; may be given several times, labels are not used
+    --real DIR         a tub of real pictures, likewise
+    --out FILE         what to write; for export otherwise NAME_to_DOMAIN.tflite beside the translator
+    --method NAME      see dingocar list translators [default: cyclegan]
+    --preset NAME      sizes of picture and networks: 60x80, 120x160, or published, which needs a GPU
+                       [default: 60x80]
+    --size HxW         another height and width of the pictures; those of the pilot's camera
+    --minutes N        how long to train; otherwise 20, or as --steps says
+    --steps N          how many steps to train; with --minutes whichever ends first
+    --seed N           of weights, batches and what is held out [default: 0]
+    --resume           go on with a training that was stopped
+    --set NAME=VALUE   a setting of the translator, e.g. filters=48
+    --translator FILE  the translator, .keras or .tflite
+    --to DOMAIN        what to translate to, sim or real, where the translator can do both
+    --json             print one JSON object
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from dingocar.cli._common import (
+    Progress,
+    assignments,
+    import_keras_quietly,
+    new_file,
+    number,
+    optional_number,
+    optional_path,
+    parse,
+    path,
+    show,
+)
+from dingocar.errors import UsageError, did_you_mean
+from dingocar.words import counted
+
+
+def run(argv: list[str]) -> int:
+    args = parse(__doc__, argv, "dingocar translate")
+    for command in (_train, _tub, _picture, _export, _info):
+        if args[command.__name__.lstrip("_")]:
+            return command(args)
+    raise AssertionError("docopt let none through")
+
+
+def _train(args: dict[str, Any]) -> int:
+    from dingocar.settings import literal
+    from dingocar.translate import translators
+    from dingocar.translate._method import preset
+    from dingocar.translate.budget import Budget
+
+    minutes = optional_number(args["--minutes"], "--minutes", float, low=0.01)
+    budget = Budget(optional_number(args["--steps"], "--steps", low=1), minutes)
+    settings: dict[str, Any] = preset(args["--preset"])
+    if args["--size"] is not None:
+        settings["image_shape"] = (*_size(args["--size"]), 3)
+    kind = translators.load(args["--method"])
+    known = kind.settings_type.__dataclass_fields__
+    settings = {name: value for name, value in settings.items() if name in known}
+    settings |= {name: literal(text) for name, text in assignments(args["--set"]).items()}
+    translator = kind.from_settings(settings)
+    tubs = {name: [path(tub, name) for tub in args[name]] for name in ("--sim", "--real")}
+    out = new_file(args["--out"], "--out")
+    import_keras_quietly()
+    from dingocar.translate.trainer import TranslatorProgress, train_translator
+
+    with Progress(1.0, f"{args['--method']}", unit="of the training") as bar:
+
+        def tell(progress: TranslatorProgress) -> None:
+            bar.at(progress.share)
+
+        result = train_translator(
+            *(translator, tubs["--sim"], tubs["--real"], out, budget),
+            seed=number(args["--seed"], "--seed", low=0),
+            resume=args["--resume"],
+            on_progress=tell,
+        )
+    pictures = " and ".join(f"{count} {domain}" for domain, count in result.pictures.items())
+    learned = f"{counted(result.steps, 'step')} in {result.seconds:.0f} s; " if result.steps else ""
+    losses = ", ".join(f"{name} {value:.3f}" for name, value in result.losses.items())
+    lines = [
+        f"{result.translator}: {pictures} pictures; {learned}wrote {result.path}, look at {result.sheet}"
+    ]
+    if losses:
+        lines.append(f"losses: {losses}")
+    if result.interrupted:
+        lines.append("stopped; the same command with --resume goes on from there")
+    show(result.to_json(), args["--json"], "\n".join(lines))
+    return 130 if result.interrupted else 0
+
+
+def _tub(args: dict[str, Any]) -> int:
+    from dataclasses import asdict
+
+    from dingocar.translate.tubs import translate_tub
+
+    translator = _loaded(args)
+    with Progress(1.0, "translating", unit="of the tub") as bar:
+        source, out = path(args["SOURCE"], "SOURCE"), path(args["--out"], "--out")
+        made = translate_tub(translator, source, out, bar.at)
+    skipped = f", {made.skipped} cannot be decoded" if made.skipped else ""
+    show(asdict(made), args["--json"], f"{made.tub}: {counted(made.pictures, 'picture')} translated{skipped}")
+    return 0
+
+
+def _picture(args: dict[str, Any]) -> int:
+    from dingocar.images import decode_image
+    from dingocar.translate.sheets import save
+
+    out = new_file(args["--out"], "--out")
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise UsageError(f"--out {out}: expected a file that ends in .png or .jpg")
+    translator = _loaded(args)
+    height, width, _ = translator.image_shape
+    image = decode_image(path(args["SOURCE"], "SOURCE"), (height, width))
+    save(translator.run(image), out)
+    show({"out": str(out), "direction": translator.direction}, args["--json"], f"wrote {out}")
+    return 0
+
+
+def _export(args: dict[str, Any]) -> int:
+    from dingocar.translate.artefact import chosen_direction, read_card
+    from dingocar.translate.export import export_translator
+
+    source = path(args["--translator"], "--translator")
+    direction = chosen_direction(read_card(source), _direction(args), source)
+    out = optional_path(args["--out"], "--out") or source.with_name(f"{source.stem}_{direction}.tflite")
+    import_keras_quietly()
+    export_translator(source, new_file(str(out), "--out"), direction)
+    figures = {"out": str(out), "direction": direction, "bytes": out.stat().st_size}
+    show(figures, args["--json"], f"wrote {out}")
+    return 0
+
+
+def _info(args: dict[str, Any]) -> int:
+    from dingocar.translate.artefact import read_card
+
+    file = path(args["FILE"], "FILE")
+    card = read_card(file)
+    height, width, _ = card["image_shape"]
+    training, tubs = card.get("training", {}), card.get("tubs") or {}
+    lines = [
+        f"{file}: {card['translator']}, pictures of {height}x{width}, {' and '.join(card['directions'])}"
+    ]
+    lines += [
+        f"learned from {domain}: {tub['path']} ({tub['records']})" for domain in tubs for tub in tubs[domain]
+    ]
+    if training.get("steps"):
+        lines.append(f"{counted(training['steps'], 'step')} in {training['seconds']:.0f} s")
+    show(card, args["--json"], "\n".join(lines))
+    return 0
+
+
+def _loaded(args: dict[str, Any]) -> Any:
+    from dingocar.translate import load_translator
+
+    file = path(args["--translator"], "--translator")
+    import_keras_quietly(file)
+    return load_translator(file, _direction(args))
+
+
+def _direction(args: dict[str, Any]) -> str | None:
+    domain = args["--to"]
+    if domain not in (None, "sim", "real"):
+        raise UsageError(f"--to must be sim or real, got {domain!r}{did_you_mean(domain, ('sim', 'real'))}")
+    return None if domain is None else f"to_{domain}"
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
+    if not found:
+        raise UsageError(f"--size must be HEIGHTxWIDTH, 60x80 say, got {text!r}")
+    return int(found[1]), int(found[2])

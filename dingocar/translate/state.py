@@ -1,0 +1,83 @@
+"""A training's state in a file, so that it can be stopped and go on as if it had not been."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dingocar.errors import TranslatorError
+from dingocar.files import parse_json, replace_file
+
+FILE = "state.npz"
+_FACTS = "facts"
+
+
+def save_state(folder: Path, game: Any, facts: Mapping[str, Any]) -> None:
+    """Writes all of a training's variables and some facts into a folder, whole or not at all.
+
+    Args:
+        folder: made if need be.
+        game: the Keras model that is trained, with its optimiser.
+        facts: plain JSON values; see `load_state`.
+    """
+    from keras import ops
+
+    arrays = {f"v{number}": ops.convert_to_numpy(v) for number, v in enumerate(_variables(game))}
+    buffer = io.BytesIO()
+    np.savez(buffer, **{_FACTS: np.array(json.dumps(facts)), **arrays})
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_file(folder / FILE, buffer.getvalue())
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """The facts in a folder's state.
+
+    Raises:
+        TranslatorError: there is none, or it cannot be read.
+    """
+    return _read(folder)[0]
+
+
+def load_state(folder: Path, game: Any) -> None:
+    """Puts a folder's state into a training of the same networks, compiled and built.
+
+    Raises:
+        TranslatorError: there is none, it cannot be read, or it is of other networks.
+    """
+    _, arrays = _read(folder)
+    variables = _variables(game)
+    shapes = [tuple(variable.shape) for variable in variables]
+    if [array.shape for array in arrays] != shapes:
+        raise TranslatorError(f"{folder / FILE}: is of other networks; remove the folder and begin anew")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def _variables(game: Any) -> list[Any]:
+    return [*game.variables, *game.optimizer.variables]
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], list[Any]]:
+    path = folder / FILE
+    try:
+        # numpy leaves a damaged file open.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as found:
+            facts = parse_json(str(found[_FACTS]))
+            arrays = [found[f"v{number}"] for number in range(len(found.files) - 1)]
+    except FileNotFoundError:
+        raise TranslatorError(
+            f"{path}: there is no stopped training to go on with; leave out --resume"
+        ) from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise TranslatorError(
+            f"{path}: cannot be read ({str(error)[:100]}); remove the folder and begin anew"
+        ) from None
+    if not isinstance(facts, dict):
+        raise TranslatorError(f"{path}: cannot be read; remove the folder and begin anew")
+    return facts, arrays

@@ -1,0 +1,147 @@
+"""`dingocar translate`: trained, used on a tub, exported, and driven with, as the docs tell it."""
+
+import json
+
+import pytest
+
+from dingocar.cli.main import main
+from dingocar.tub import open_tub
+from tests.translate.small import tub
+
+TINY = ["--set", "filters=3", "--set", "blocks=1", "--set", "discriminator_filters=3", "--size", "60x80"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a tub of each domain and a translator."""
+    folder = tmp_path_factory.mktemp("translate")
+    for domain in ("sim", "real"):
+        tub(folder / domain, domain, 50, (60, 80, 3))
+    assert main(train(folder, "--steps", "2", *TINY)) == 0
+    return folder
+
+
+def train(folder, *options, out="t.keras"):
+    pair = ["--sim", str(folder / "sim"), "--real", str(folder / "real")]
+    return ["translate", "train", *pair, "--out", str(folder / out), *options]
+
+
+def test_training_says_what_it_did(folder, capsys):
+    assert main(train(folder, "--steps", "1", "--json", "--method", "colour", out="c.keras")) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["translator"] == "colour" and (folder / "c.jpg").is_file()
+    assert found["pictures"].keys() == {"sim", "real"} and not found["interrupted"]
+
+
+def test_info(folder, capsys):
+    assert main(["translate", "info", str(folder / "t.keras")]) == 0
+    text = capsys.readouterr().out
+    assert "cyclegan, pictures of 60x80, to_real and to_sim" in text and "2 steps" in text
+
+
+def test_a_tub_and_a_picture_are_translated(folder, capsys, tmp_path):
+    flags = ["--translator", str(folder / "t.keras"), "--to", "real"]
+    assert (
+        main(["translate", "tub", str(folder / "sim"), *flags, "--out", str(tmp_path / "made"), "--json"])
+        == 0
+    )
+    assert json.loads(capsys.readouterr().out)["pictures"] == 50
+    assert open_tub(tmp_path / "made").looks == "real"
+    picture = open_tub(folder / "sim")[0].image_path()
+    assert main(["translate", "picture", str(picture), *flags, "--out", str(tmp_path / "p.png")]) == 0
+    assert (tmp_path / "p.png").stat().st_size > 100
+
+
+def test_stopped_it_says_how_to_go_on(folder, capsys, monkeypatch, eagerly):
+    from dingocar.translate.trainer import _Run
+
+    real = _Run._batch
+
+    def batch(self):
+        if self.step == 2:
+            raise KeyboardInterrupt
+        return real(self)
+
+    monkeypatch.setattr(_Run, "_batch", batch)
+    assert main(train(folder, "--steps", "3", *TINY, out="s.keras")) == 130
+    assert "the same command with --resume goes on" in capsys.readouterr().out
+    monkeypatch.setattr(_Run, "_batch", real)
+    assert main(train(folder, "--steps", "3", *TINY, "--resume", out="s.keras")) == 0
+    assert "3 steps" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--method", "cyclgan"], "unknown translator 'cyclgan'; did you mean 'cyclegan'?"),
+        (["--preset", "60x81"], "unknown preset '60x81'; did you mean '60x80'?"),
+        (["--size", "60"], "--size must be HEIGHTxWIDTH, 60x80 say, got '60'"),
+        (["--size", "61x80"], "61x80 cannot be halved 2 times; take multiples of 4, or set downsamplings"),
+        (["--minutes", "x"], "--minutes must be a number of at least 0.01, got 'x'"),
+        (["--steps", "0"], "--steps must be a whole number of at least 1, got '0'"),
+        (["--set", "filter=3"], "unknown translator setting 'filter'; did you mean 'filters'?"),
+        (["--minuts", "3"], "unknown option --minuts; did you mean '--minutes'?"),
+    ],
+)
+def test_mistakes_are_one_line(options, words, folder, capsys):
+    assert main(train(folder, *options, out="m.keras")) == 2
+    told = capsys.readouterr().err
+    assert words in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["picture", "x.jpg", "--out", "x.gif"], "ends in .png or .jpg"),
+        (
+            ["picture", "x.jpg", "--out", "x.png", "--to", "rael"],
+            "--to must be sim or real, got 'rael'; did you mean 'real'?",
+        ),
+        (["tub", "nowhere", "--out", "y", "--to", "real"], "nowhere"),
+    ],
+)
+def test_mistakes_in_use_are_one_line(argv, words, folder, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["translate", *argv, "--translator", str(folder / "t.keras")]) == 2
+    told = capsys.readouterr().err
+    assert words in told and told.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_a_car_drives_with_it_and_records_what_the_pilot_saw(folder, capsys, tmp_path, monkeypatch):
+    from dingocar.zoo import save_pilot
+    from dingocar.zoo.resnet1 import Resnet1
+
+    translator = ["--translator", str(folder / "t.tflite")]
+    assert (
+        main(
+            [
+                "translate",
+                "export",
+                "--translator",
+                str(folder / "t.keras"),
+                "--to",
+                "sim",
+                "--out",
+                translator[1],
+            ]
+        )
+        == 0
+    )
+    assert main(["createcar", "--path", str(tmp_path / "car")]) == 0
+    monkeypatch.chdir(tmp_path / "car")
+    pilot = Resnet1.from_settings({"image_shape": (60, 80, 3)})
+    save_pilot(tmp_path / "p.keras", pilot.build(), pilot, {"tubs": [{"path": "a", "domain": "sim"}]})
+    size = ["--set", "IMAGE_H=60", "--set", "IMAGE_W=80"]
+    drive = ["drive", "--model", str(tmp_path / "p.keras"), *translator, "--fast", "--max-loops", "5"]
+    assert main([*drive, *size, "--look", "photo", "--tub", "seen"]) == 0
+    record = open_tub("seen")[-1]
+    assert record.image("cam/translated").shape == (60, 80, 3)
+    assert "pilot/angle" in record.fields
+    capsys.readouterr()
+    assert main(drive) == 2
+    assert "is for pictures of 60x80 pixels, the camera's have 120x160" in capsys.readouterr().err
+    assert main(["drive", *translator, "--expert"]) == 2
+    assert "name the pilot with --model" in capsys.readouterr().err
+    save_pilot(tmp_path / "p.keras", pilot.build(), pilot, {"tubs": [{"path": "a", "domain": "real"}]})
+    assert main([*drive, *size]) == 2
+    assert "look real, and the translator makes them look sim" in capsys.readouterr().err
