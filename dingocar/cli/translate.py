@@ -6,6 +6,8 @@ Usage:
                              [--set NAME=VALUE]... [--json]
     dingocar translate tub SOURCE --translator FILE --out DIR [--to DOMAIN] [--json]
     dingocar translate picture SOURCE --translator FILE --out FILE [--to DOMAIN] [--json]
+    dingocar translate style CONTENT STYLE --out FILE [--extractor FILE] [--steps N] [--content-weight X]
+                             [--style-weight X] [--variation-weight X] [--json]
     dingocar translate export --translator FILE [--out FILE] [--to DOMAIN] [--json]
     dingocar translate info FILE [--json]
 
@@ -13,6 +15,7 @@ Commands:
     train    Trains one from tubs of both domains; sheets of pictures to look at, the file's name says where.
     tub      Makes a tub with the same records and translated pictures, for a pilot to learn from.
     picture  Translates one picture.
+    style    Paints what one picture shows in the style of another, pixel by pixel: minutes for one.
     export   Writes one direction as .tflite, for the loop: python manage.py drive --translator FILE
     info     What a translator's file says about itself.
 
@@ -26,11 +29,17 @@ Options:
     --size HxW         another height and width of the pictures; those of the pilot's camera
     --minutes N        how long to train; otherwise 20, or as --steps says
     --steps N          how many steps to train; with --minutes whichever ends first
+                       of style: of Adam on the pixels, otherwise 300
     --seed N           of weights, batches and what is held out [default: 0]
     --resume           go on with a training that was stopped
     --set NAME=VALUE   a setting of the translator, e.g. filters=48
     --translator FILE  the translator, .keras or .tflite
     --to DOMAIN        what to translate to, sim or real, where the translator can do both
+    --extractor FILE   whose features are content and style: vgg19, downloaded once, or a .keras translator of
+                       the method style, trained on your tubs [default: vgg19]
+    --content-weight X    how much the content counts, otherwise 1
+    --style-weight X      how much the style counts, otherwise 1000
+    --variation-weight X  how much smoothness counts, otherwise 1
     --json             print one JSON object
 """
 
@@ -57,7 +66,7 @@ from dingocar.words import counted
 
 def run(argv: list[str]) -> int:
     args = parse(__doc__, argv, "dingocar translate")
-    for command in (_train, _tub, _picture, _export, _info):
+    for command in (_train, _tub, _picture, _style, _export, _info):
         if args[command.__name__.lstrip("_")]:
             return command(args)
     raise AssertionError("docopt let none through")
@@ -127,15 +136,46 @@ def _picture(args: dict[str, Any]) -> int:
     from dingocar.images import decode_image
     from dingocar.translate.sheets import save
 
-    out = new_file(args["--out"], "--out")
-    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise UsageError(f"--out {out}: expected a file that ends in .png or .jpg")
+    out = _picture_file(args["--out"])
     translator = _loaded(args)
     height, width, _ = translator.image_shape
     image = decode_image(path(args["SOURCE"], "SOURCE"), (height, width))
     save(translator.run(image), out)
     show({"out": str(out), "direction": translator.direction}, args["--json"], f"wrote {out}")
     return 0
+
+
+def _style(args: dict[str, Any]) -> int:
+    from dingocar.images import decode_image
+    from dingocar.translate.artefact import read_card
+    from dingocar.translate.gatys import VGG19, StyleWeights, stylise
+    from dingocar.translate.sheets import save
+
+    out = _picture_file(args["--out"])
+    steps = optional_number(args["--steps"], "--steps", low=1) or 300
+    names = ("content", "style", "variation")
+    given = {name: optional_number(args[f"--{name}-weight"], f"--{name}-weight", float) for name in names}
+    weights = StyleWeights(**{name: value for name, value in given.items() if value is not None})
+    extractor, size = args["--extractor"], None
+    if extractor != VGG19:
+        extractor = path(extractor, "--extractor")
+        height, width, _ = read_card(extractor)["image_shape"]
+        size = (height, width)
+    content = decode_image(path(args["CONTENT"], "CONTENT"), size)
+    style = decode_image(path(args["STYLE"], "STYLE"), (content.shape[0], content.shape[1]))
+    import_keras_quietly()
+    with Progress(1.0, "painting", unit="of the steps") as bar:
+        made = stylise(content, style, extractor, weights, steps, on_progress=bar.at)
+    save(made, out)
+    show({"out": str(out), "steps": steps}, args["--json"], f"wrote {out}")
+    return 0
+
+
+def _picture_file(text: str) -> Any:
+    out = new_file(text, "--out")
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise UsageError(f"--out {out}: expected a file that ends in .png or .jpg")
+    return out
 
 
 def _export(args: dict[str, Any]) -> int:

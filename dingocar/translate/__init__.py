@@ -33,7 +33,10 @@ translators = Registry(
     "dingocar.translate",
     entry=Translator,
     in_car=True,
-    hidden=("artefact", "budget", "export", "pictures", "runnable", "sheets", "state", "trainer", "tubs"),
+    hidden=(
+        *("artefact", "budget", "export", "gatys", "pictures"),
+        *("runnable", "sheets", "state", "trainer", "tubs"),
+    ),
 )
 
 _LAZY = {

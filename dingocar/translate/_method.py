@@ -178,6 +178,12 @@ class Translator:
         """
         raise NotImplementedError
 
+    def settle(self, networks: Mapping[str, Any], sim: Uint8Array, real: Uint8Array) -> None:
+        """Takes what the finished translation needs of pictures that were trained on, uint8 (N, H, W, 3).
+
+        Called before it is looked at or saved; it must not change what is trained.
+        """
+
     def outputs(self, networks: Mapping[str, Any], sim: Any, real: Any) -> dict[str, Any]:
         """The finished translation of symbolic pictures.
 

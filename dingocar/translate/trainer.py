@@ -211,6 +211,7 @@ class _Run:
         if interrupted:
             self._save()
             logger.warning("stopped by hand after %d steps: --resume goes on from there", self.step)
+        self._settle()
         done = (self.step, self.seconds, self.losses, interrupted)
         result = _finish(self.translator, self.network, self.pictures, self.path, *done)
         if not interrupted:
@@ -259,8 +260,13 @@ class _Run:
     def _look(self) -> None:
         """Draws a sheet and keeps the state."""
         self._save()
+        self._settle()
         file = self.folder / f"step_{self.step:06d}.jpg"
         sheets.save(draw_sheet(self.network, self.pictures.held_out), file)
+
+    def _settle(self) -> None:
+        train = self.pictures.train
+        self.translator.settle(self.game.networks, train[SIM], train[REAL])
 
     def _save(self) -> None:
         facts = {"step": self.step, "seconds": self.seconds, "losses": self.losses}

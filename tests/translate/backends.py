@@ -29,7 +29,8 @@ def steps_of(name, steps=2):
     for variable, values in zip(weights, drawn(weights, 4), strict=True):
         variable.assign(values)
     game.compile(optimizer=keras.optimizers.Adam(1e-4), jit_compile=precision.jit_compile())
-    batch = {domain: pictures(domain, 1, 3) for domain in ("sim", "real")}
+    size = game._translator.settings.batch_size
+    batch = {domain: pictures(domain, size, 3) for domain in ("sim", "real")}
     found = [game.train_on_batch(batch, return_dict=True) for _ in range(steps)]
     return [{key: float(value) for key, value in each.items()} for each in found]
 

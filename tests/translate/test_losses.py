@@ -117,6 +117,60 @@ def test_cut():
     assert found == pytest.approx(expected, rel=1e-3)
 
 
+def moments(x):
+    mean = x.mean(axis=(1, 2), keepdims=True)
+    return mean, np.sqrt(x.var(axis=(1, 2), keepdims=True) + 1e-5)
+
+
+def test_style():
+    made = game("style", style_weight=3.0, reconstruction_weight=2.0, batch_size=2)
+    sim, real, nets = scaled("sim", 2), scaled("real", 2), made.networks
+    given = np.concatenate([sim, real])
+
+    def encode(x):
+        return [ops.convert_to_numpy(each) for each in nets["encoder"](x)]
+
+    def apart(ours, theirs):
+        return np.mean((ours - theirs) ** 2) / (np.mean(theirs**2) + 1e-6)
+
+    maps = encode(given)
+    wanted = [moments(np.concatenate([each[2:], each[:2]])) for each in maps]
+    mean, deviation = moments(maps[-1])
+    target = (maps[-1] - mean) / deviation * wanted[-1][1] + wanted[-1][0]
+    found = encode(np_of(nets["decoder"], target))
+    pairs = [pair for m, w in zip(found, wanted, strict=True) for pair in zip(moments(m), w, strict=True)]
+    expected = {
+        "reconstruction": 2 * l1(np_of(nets["decoder"], maps[-1]), given),
+        "content": float(apart(found[-1], target)),
+        "style": 3 * float(sum(apart(*pair) for pair in pairs)),
+    }
+    assert said(made._translator.losses(nets, sim, real)) == pytest.approx(expected, rel=1e-3)
+
+
+def test_styles_encoder_learns_from_its_reconstruction_alone():
+    import tensorflow as tf
+
+    made = game("style", batch_size=2)
+    weights = [v.value for v in made.networks["encoder"].trainable_variables]
+    with tf.GradientTape(persistent=True) as tape:
+        losses = made._translator.losses(made.networks, scaled("sim", 2), scaled("real", 2))
+    for name in ("content", "style"):
+        assert all(g is None or not np.any(g) for g in tape.gradient(losses[name], weights))
+    assert any(np.any(g) for g in tape.gradient(losses["reconstruction"], weights) if g is not None)
+
+
+def test_style_takes_the_mean_moments_of_the_domains():
+    made = game("style")
+    images = {domain: pictures(domain, 5, 8) for domain in ("sim", "real")}
+    made._translator.settle(made.networks, images["sim"], images["real"])
+    for domain, found in images.items():
+        maps = ops.convert_to_numpy(made.networks["encoder"](found.astype(np.float32) / 127.5 - 1)[-1])
+        mean, deviation = (values.mean(axis=0).reshape(-1) for values in moments(maps))
+        gamma, beta = made.networks[f"moments_{domain}"].get_weights()
+        np.testing.assert_allclose(gamma, deviation, rtol=1e-4)
+        np.testing.assert_allclose(beta, mean, rtol=1e-4, atol=1e-5)
+
+
 def test_cut_the_other_way_learns_from_real_pictures():
     made = game("cut", direction="to_sim")
     assert "critic_sim" in made.networks

@@ -10,7 +10,7 @@ from dingocar.errors import TrainingError, TranslatorError
 from dingocar.translate import train_translator
 from dingocar.translate.artefact import load_network, read_card
 from dingocar.translate.budget import Budget
-from tests.translate.small import small, tub
+from tests.translate.small import learners, small, tub
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -53,7 +53,7 @@ class Ticks:
         return self.now_s
 
 
-@pytest.mark.parametrize("name", ["cyclegan", "unit", "cut"])
+@pytest.mark.parametrize("name", learners())
 def test_stopped_and_resumed_it_ends_as_if_it_had_not(name, train, tmp_path):
     whole = train(name, out="whole.keras")
     first = train(name, on_progress=stop_at(2))
