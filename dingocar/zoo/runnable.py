@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,10 @@ class RunnablePilot:
             raise self._no_number()
         return steering, throttle
 
+    def seeing(self, translate: Callable[[Uint8Array], Uint8Array]) -> RunnablePilot:
+        """The same pilot that sees what `translate` makes of uint8 (N, H, W, 3) pictures."""
+        return RunnablePilot(self.path, self.card, self.pilot, _Through(translate, self._interpreter))
+
     def close(self) -> None:
         """Lets the network go; the pilot cannot run any more."""
         self._interpreter.close()
@@ -89,3 +94,20 @@ class RunnablePilot:
             f"{self.path}: the network's output is not a finite number; its weights are damaged or "
             "its training diverged; train it again with a smaller learning rate"
         )
+
+
+class _Through(Interpreter):
+    """Runs another interpreter on what a function makes of its pictures."""
+
+    def __init__(self, translate: Callable[[Uint8Array], Uint8Array], inner: Interpreter) -> None:
+        self.image_shape = inner.image_shape
+        self._translate, self._inner = translate, inner
+
+    def run(self, images: Uint8Array) -> dict[str, Any]:
+        return self._inner.run(self._translate(images))
+
+    def run_batch(self, images: Uint8Array) -> dict[str, Any]:
+        return self._inner.run_batch(self._translate(images))
+
+    def close(self) -> None:
+        self._inner.close()

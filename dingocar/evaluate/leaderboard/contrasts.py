@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from dingocar.evaluate.leaderboard.figures import METRICS, Contrast, Table, TableRow, WorldCells
 from dingocar.evaluate.leaderboard.suite import LEAST_SEEDS
@@ -66,15 +67,30 @@ def compare(table: Table) -> None:
             if not seeds:
                 continue
             # A seed is one pilot in all worlds: its worlds are not independent, so seeds are drawn whole.
-            apart = np.array([ours[seed] - theirs[seed] for seed in seeds])
-            rng = np.random.default_rng(SEED)
-            low, high = bootstrap_interval(apart, rng)
-            p = sign_flip_test(apart, rng)
-            better = int(np.sum(apart > 0 if METRICS[name].higher else apart < 0))
-            found[row.group] = row, Contrast(float(np.mean(apart)), low, high, p, p, seeds, better)
+            apart = {seed: ours[seed] - theirs[seed] for seed in seeds}
+            drawn, rng = by_trial(apart, row.trials), np.random.default_rng(SEED)
+            low, high = bootstrap_interval(drawn, rng)
+            p = sign_flip_test(drawn, rng)
+            better = sum(value > 0 if METRICS[name].higher else value < 0 for value in apart.values())
+            found[row.group] = (
+                row,
+                Contrast(float(np.mean(list(apart.values()))), low, high, p, p, seeds, better),
+            )
         corrected = holm({group: contrast.p for group, (_, contrast) in found.items()})
         for group, (row, contrast) in found.items():
             row.versus[name] = Contrast(**{**vars(contrast), "holm": corrected[group]})
+
+
+def by_trial(values: Mapping[int, float], trials: Mapping[int, int]) -> npt.NDArray[np.float64]:
+    """The mean of each independent trial, from a value for each seed.
+
+    >>> by_trial({0: 1.0, 1: 2.0, 3: 3.0}, {0: 0, 1: 1, 3: 0}).tolist()
+    [2.0, 2.0]
+    """
+    grouped: dict[int, list[float]] = {}
+    for seed, value in values.items():
+        grouped.setdefault(trials[seed], []).append(value)
+    return np.array([np.mean(group) for group in grouped.values()])
 
 
 def over_worlds(cells: Mapping[str, WorldCells], worlds: Sequence[str], name: str) -> dict[int, float]:

@@ -81,8 +81,9 @@ class Contrast:
     """A row less the baseline, seed by seed, over the test worlds.
 
     Attributes:
-        mean, low, high: of the difference, with the bootstrap interval over seeds: a seed is one
-            pilot, so what it did in all test worlds is drawn as one value, their mean.
+        mean, low, high: of the difference, with the bootstrap interval over trials: a seed is one
+            pilot, so what it did in all test worlds is drawn as one value, their mean; and so are pilots
+            of one translator.
         p, holm: two-sided, by flipping signs; and corrected for the number of rows.
         seeds: of which both have the figure in every test world.
         better: in how many of them the row is the better one.
@@ -105,8 +106,9 @@ class TableRow:
         labels: how many of the target's labels it has learned from; None: all of its labels.
         frames: pictures with labels that it had.
         training_s, images_per_s: means over the seeds.
+        trials: {seed: the independent trial that it is a part of}; pilots that share a translator are one.
         overall: over the test worlds: mean, interquartile mean over seeds and worlds, and the
-            bootstrap interval over seeds of their means over the worlds.
+            bootstrap interval over trials of their means over the worlds.
         versus: differences to the baseline.
         gap_closed: share of the gap between source and oracle that it closes; None: there is no gap.
     """
@@ -122,6 +124,7 @@ class TableRow:
     seeds: list[int]
     failed: dict[int, str]
     worlds: dict[str, WorldCells]
+    trials: dict[int, int]
     overall: dict[str, dict[str, float]] = field(default_factory=dict)
     versus: dict[str, Contrast] = field(default_factory=dict)
     gap_closed: dict[str, float | None] = field(default_factory=dict)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dingocar.errors import UsageError
-from dingocar.evaluate.leaderboard.suite import Recording, Row, Suite
+from dingocar.evaluate.leaderboard.methods import lender_of
+from dingocar.evaluate.leaderboard.suite import MethodSpec, Recording, Row, Suite
 
 #: Changes when rows of before cannot be compared with rows of now.
 FORMAT = 1
@@ -41,11 +42,19 @@ def row_key(suite: Suite, row: Row) -> str:
     method, read = None, [world.recording for world in suite.worlds]
     if row.method is not None:
         read += row.method.recordings.values()
-        method = {k: v for k, v in asdict(row.method).items() if k not in ("name", "role")}
-        method["training"] = {**suite.training, **row.method.training}
+        method = _deciding(suite, row.method)
     worlds = {world.name: asdict(world) for world in suite.worlds}
     decided = {"pilot": pilot, "method": method, "seed": row.seed, "worlds": worlds}
+    lender = None if row.method is None else lender_of(suite, row.method)
+    if lender is not None:
+        read += lender.recordings.values()
+        decided["lender"] = _deciding(suite, lender)
     return digest(decided | {"picture": suite.picture, "format": FORMAT, "data": _data(suite.data, read)})
+
+
+def _deciding(suite: Suite, method: MethodSpec) -> dict[str, Any]:
+    found = {k: v for k, v in asdict(method).items() if k not in ("name", "role")}
+    return found | {"training": {**suite.training, **method.training}}
 
 
 def recording_key(

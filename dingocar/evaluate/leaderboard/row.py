@@ -9,18 +9,21 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dingocar.evaluate.leaderboard.judge import HeldOut, Paths, held_out, judge, offline, told_apart
-from dingocar.evaluate.leaderboard.keys import model_key, recording_key, row_key
-from dingocar.evaluate.leaderboard.methods import Task, Trained, load_kind, options_of
+from dingocar.evaluate.leaderboard.keys import digest, model_key, recording_key, row_key
+from dingocar.evaluate.leaderboard.methods import Task, Trained, lender_of, load_kind, options_of
 from dingocar.evaluate.leaderboard.recording import make_recording
 from dingocar.evaluate.leaderboard.rules import labels_used, make_pilot, training_settings
-from dingocar.evaluate.leaderboard.suite import USES, MethodSpec, Recording, Row, Suite
+from dingocar.evaluate.leaderboard.suite import USES, MethodSpec, Recording, Row, Suite, WorldSpec
 from dingocar.files import parse_json, replace_file, replacing
 from dingocar.zoo import RunnablePilot
+
+if TYPE_CHECKING:
+    from dingocar.translate import RunnableTranslator
 
 Report = Callable[[float], None]
 
@@ -52,17 +55,43 @@ class RowJob:
     code: str
 
 
-Job = RecordingJob | RowJob
+@dataclass(frozen=True)
+class PreparedJob:
+    """What rows share is to be made: for the row `row`, whose seed is that of what is shared."""
+
+    key: str
+    out: Path
+    suite: Suite
+    row: Row
+    code: str
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """A pilot that others drive with is to be trained, and no more: its own row is not asked for."""
+
+    out: Path
+    suite: Suite
+    row: Row
+    code: str
+
+
+Job = RecordingJob | PreparedJob | TrainingJob | RowJob
 
 
 def execute(job: Job, report: Report) -> dict[str, Any]:
-    """Does a job; returns what is kept of it (nothing of a recording but its files)."""
+    """Does a job; returns what is kept of it (of all but rows nothing but files)."""
     if isinstance(job, RecordingJob):
         folder = recording_folder(job.out, job.key)
         how = (job.recording, job.seed, job.picture)
         make_recording(folder, *how, on_progress=report, data=job.data)
-        return {}
-    return run_row(job, report)
+    elif isinstance(job, PreparedJob):
+        _prepare(job, report)
+    elif isinstance(job, TrainingJob):
+        trained(job, report)
+    else:
+        return run_row(job, report)
+    return {}
 
 
 def recording_folder(out: Path, key: str) -> Path:
@@ -84,6 +113,44 @@ def method_recordings(suite: Suite, row: Row, code: str) -> dict[str, tuple[str,
         seed = row.seed * 8 + USES.index(use)
         found[use] = (recording_key(recording, seed, suite.picture, code, suite.data), recording, seed)
     return found
+
+
+def shared_row(row: Row) -> Row | None:
+    """The row of the seed that what a row shares with others is made for; None: it shares nothing."""
+    if row.method is None or row.seed is None or load_kind(row.method.kind).prepare is None:
+        return None
+    return dataclasses.replace(row, seed=load_kind(row.method.kind).share(row.method, row.seed))
+
+
+def prepared_key(suite: Suite, row: Row, code: str) -> str:
+    """The hash of everything that decides what the shared row `row` prepares; it hangs on no pilot."""
+    assert row.method is not None
+    options = options_of(row.method)
+    decided = {
+        "kind": row.method.kind,
+        "options": {name: options[name] for name in load_kind(row.method.kind).prepared_by},
+        "recordings": {use: key for use, (key, _, _) in method_recordings(suite, row, code).items()},
+    }
+    return digest(decided | {"picture": suite.picture, "seed": row.seed, "code": code})
+
+
+def prepared_folder(out: Path, key: str) -> Path:
+    """Where it is kept."""
+    return out / "prepared" / key
+
+
+def _prepare(job: PreparedJob, report: Report) -> None:
+    """Makes what rows share, unless it is there already."""
+    folder, row = prepared_folder(job.out, job.key), job.row
+    if (folder / MARKER).is_file():
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    assert row.method is not None and row.pilot is not None and row.seed is not None
+    prepare = load_kind(row.method.kind).prepare
+    assert prepare is not None
+    prepare(_task(job, row.method, folder, None, report))
+    replace_file(folder / MARKER, "{}")
 
 
 def world_recordings(suite: Suite, code: str) -> dict[str, tuple[str, Recording, int]]:
@@ -110,10 +177,9 @@ def run_row(job: RowJob, report: Report) -> dict[str, Any]:
         "status": "done",
         "code": job.code,
     }
-    pilot, recordings = None, {}
+    recordings = {}
     if row.method is not None:
         facts |= trained(job, lambda share: report(_TRAINING * share))
-        pilot = load(out, facts)
         recordings = {
             name: held_out(recording_folder(out, key), suite.picture)
             for name, (key, _, _) in world_recordings(suite, job.code).items()
@@ -121,10 +187,12 @@ def run_row(job: RowJob, report: Report) -> dict[str, Any]:
     worlds: dict[str, Any] = {}
     paths: Paths = {}
     for number, world in enumerate(suite.worlds):
+        pilot = None if row.method is None else load(out, facts, world)
         worlds[world.name], driven = judge(suite, world, pilot)
         paths |= driven
         if pilot is not None:
             worlds[world.name]["offline"] = offline(pilot, recordings[world.name], not world.driven)
+            pilot.close()
         report(_TRAINING + (1 - _TRAINING) * (number + 1) / len(suite.worlds))
     for name, found in _probes(job, facts, recordings).items():
         worlds[name] |= found
@@ -142,24 +210,42 @@ def _probes(
     if not source or job.row.seed is None:
         return {}
     network, seed = load_network(job.out / facts["model"])[1], job.row.seed
-    return {
-        world.name: told_apart(network, source, recordings[world.name], seed)
-        for world in job.suite.worlds
-        if world.role != "source"
-    }
+    found = {}
+    for world in job.suite.worlds:
+        if world.role != "source":
+            held, proxy = recordings[world.name], _proxy(job.out, facts)
+            if proxy is not None:
+                held = dataclasses.replace(held, images=proxy.run_batch(held.images))
+            found[world.name] = told_apart(network, source, held, seed)
+    return found
 
 
-def load(out: Path, facts: Mapping[str, Any]) -> RunnablePilot:
-    """The pilot of a finished row."""
+def load(out: Path, facts: Mapping[str, Any], world: WorldSpec) -> RunnablePilot:
+    """The pilot of a finished row, as it drives in a world: elsewhere than at home through its translator."""
     from dingocar.zoo import load_pilot
 
-    return load_pilot(out / facts["model"])
+    pilot = load_pilot(out / facts["model"])
+    proxy = None if world.role == "source" else _proxy(out, facts)
+    return pilot if proxy is None else pilot.seeing(proxy.run_batch)
 
 
-def trained(job: RowJob, report: Report) -> dict[str, Any]:
+def _proxy(out: Path, facts: Mapping[str, Any]) -> RunnableTranslator | None:
+    if not facts.get("proxy"):
+        return None
+    from dingocar.translate import load_translator
+
+    file, direction = facts["proxy"]
+    return load_translator(out / file, direction)
+
+
+def trained(job: RowJob | TrainingJob, report: Report) -> dict[str, Any]:
     """Trains a row's pilot, or finds it; returns what its row says about that."""
     suite, row, out, method = job.suite, job.row, job.out, job.row.method
     assert method is not None and row.pilot is not None and row.seed is not None
+    lender = lender_of(suite, method)
+    if lender is not None:
+        lent = trained(dataclasses.replace(job, row=dataclasses.replace(row, method=lender)), report)
+        return lent | _shown_through(job, method)
     folder = out / "models" / model_key(suite, row, job.code)
     if (folder / MARKER).is_file():
         return dict(parse_json((folder / MARKER).read_bytes()))
@@ -168,30 +254,54 @@ def trained(job: RowJob, report: Report) -> dict[str, Any]:
     count = max(1, len(method.candidates))
     found: list[tuple[float, Trained]] = []
     for number in range(count):
-        task = Task(
-            pilot=make_pilot(row.pilot, suite.picture),
-            method=method,
-            settings=training_settings(
-                suite, method, row.seed, number if method.candidates else None, row.pilot
-            ),
-            seed=row.seed,
-            picture=(suite.picture[0], suite.picture[1]),
-            tubs={
-                use: recording_folder(out, key) / "tub"
-                for use, (key, _, _) in method_recordings(suite, row, job.code).items()
-            },
-            folder=folder / f"candidate-{number}",
-            options=options_of(method),
-            on_progress=_part(report, number, count),
-        )
+        candidate = number if method.candidates else None
+        task = _task(job, method, folder / f"candidate-{number}", candidate, _part(report, number, count))
         task.folder.mkdir(parents=True)
         result = load_kind(method.kind).train(task)
         found.append((_validation(job, method, result), result))
     # Equal errors: the first one, so that the choice does not hang on chance.
     number = min(range(count), key=lambda i: found[i][0])
     facts = _facts(suite, method, found, number, out, time.perf_counter() - started)
+    facts |= _shown_through(job, method)
     replace_file(folder / MARKER, json.dumps(facts))
     return facts
+
+
+def _task(
+    job: RowJob | TrainingJob | PreparedJob,
+    method: MethodSpec,
+    folder: Path,
+    candidate: int | None,
+    report: Report,
+) -> Task:
+    """What a method's kind is asked to do for a job's row."""
+    suite, row, out = job.suite, job.row, job.out
+    assert row.pilot is not None and row.seed is not None
+    shared = None if isinstance(job, PreparedJob) else shared_row(row)
+    return Task(
+        pilot=make_pilot(row.pilot, suite.picture),
+        method=method,
+        settings=training_settings(suite, method, row.seed, candidate, row.pilot),
+        seed=row.seed,
+        picture=(suite.picture[0], suite.picture[1]),
+        tubs={
+            use: recording_folder(out, key) / "tub"
+            for use, (key, _, _) in method_recordings(suite, row, job.code).items()
+        },
+        folder=folder,
+        options=options_of(method),
+        prepared=None if shared is None else prepared_folder(out, prepared_key(suite, shared, job.code)),
+        on_progress=report,
+    )
+
+
+def _shown_through(job: RowJob | TrainingJob, method: MethodSpec) -> dict[str, Any]:
+    """The translator that the row's pilot sees other worlds through, and its direction."""
+    found, shared = load_kind(method.kind).proxy(method), shared_row(job.row)
+    if found is None or shared is None:
+        return {}
+    folder = prepared_folder(job.out, prepared_key(job.suite, shared, job.code))
+    return {"proxy": [(folder / found[0]).relative_to(job.out).as_posix(), found[1]]}
 
 
 def _part(report: Report, number: int, count: int) -> Report:
@@ -199,7 +309,7 @@ def _part(report: Report, number: int, count: int) -> Report:
     return lambda share: report((number + share) / count)
 
 
-def _validation(job: RowJob, method: MethodSpec, result: Trained) -> float:
+def _validation(job: RowJob | TrainingJob, method: MethodSpec, result: Trained) -> float:
     """The steering error that the method's candidates are chosen by; never one of a test world."""
     if method.selection == "source":
         return float("inf") if result.validation_mae is None else result.validation_mae

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dingocar.errors import DingocarError, UsageError, did_you_mean
-from dingocar.evaluate.leaderboard.methods import check_options, load_kind, options_of
+from dingocar.evaluate.leaderboard.methods import check_options, lender_of, load_kind, options_of
 from dingocar.evaluate.leaderboard.suite import MethodSpec, PilotSpec, Place, Suite
 from dingocar.sim.look import load_look
 from dingocar.sim.randomisation import load_randomisation
@@ -104,6 +104,9 @@ def target_looks(suite: Suite) -> list[str]:
 
 def labels_used(suite: Suite, method: MethodSpec) -> int | None:
     """How many of the target's labels a method learns from; None: all of its labels are the target's."""
+    lender = lender_of(suite, method)
+    if lender is not None:
+        return labels_used(suite, lender)
     asked = labels_asked(method)
     if method.recording.seen in target_looks(suite):
         return asked
@@ -188,6 +191,7 @@ def _check_method(suite: Suite, method: MethodSpec) -> None:
                 "recording, no randomisation"
             )
     check_options(method)
+    lender_of(suite, method)
     asked, pool = labels_asked(method), method.recording if method.labelled is None else method.labelled
     if asked is not None and asked > pool.frames:
         raise UsageError(f"{where}.options: {asked} labels are asked for, and {pool.frames} are recorded")

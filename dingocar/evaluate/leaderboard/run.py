@@ -12,19 +12,11 @@ from typing import Any
 
 from dingocar.errors import UsageError
 from dingocar.evaluate.leaderboard.keys import code_digest, row_key
-from dingocar.evaluate.leaderboard.recording import MARKER
+from dingocar.evaluate.leaderboard.plan import WEIGHTS, make_plan
 from dingocar.evaluate.leaderboard.results import Results
-from dingocar.evaluate.leaderboard.row import (
-    Job,
-    RecordingJob,
-    RowJob,
-    execute,
-    method_recordings,
-    recording_folder,
-    world_recordings,
-)
+from dingocar.evaluate.leaderboard.row import Job, RowJob, execute
 from dingocar.evaluate.leaderboard.rules import check
-from dingocar.evaluate.leaderboard.suite import Row, Suite, suite_from
+from dingocar.evaluate.leaderboard.suite import Suite, suite_from
 from dingocar.evaluate.leaderboard.workers import Work, Workers
 from dingocar.files import parse_json, replace_file
 from dingocar.words import counted
@@ -33,8 +25,6 @@ logger = logging.getLogger(__name__)
 
 #: The suite as it was run, so that its folder can be shown without the file.
 SUITE = "suite.json"
-#: How long a job takes beside others, for the time that is left.
-_RECORDING_WEIGHT, _ROW_WEIGHT = 1.0, 5.0
 
 
 @dataclass
@@ -99,7 +89,7 @@ def run_suite(
         there = {name for name, row in results.of(suite, rows).items() if not again or row["code"] == code}
         report = RunReport(results.path, [row.name for row in rows if row.name in there])
         missing = [row for row in rows if row.name not in there]
-        plan, after = _plan(suite, missing, out, code)
+        plan, after = make_plan(suite, missing, out, code)
         tracker = _Tracker(plan, on_progress)
         with Workers(min(jobs, max(1, len(plan))), work, out / "log") as workers:
             for event in workers.run(plan, after):
@@ -139,7 +129,7 @@ class _Tracker:
     """Adds up the shares of jobs of different length."""
 
     def __init__(self, plan: list[Job], on_progress: Callable[[float, str], None]) -> None:
-        self._weights = [_RECORDING_WEIGHT if isinstance(job, RecordingJob) else _ROW_WEIGHT for job in plan]
+        self._weights = [WEIGHTS[type(job)] for job in plan]
         self._shares = [0.0] * len(plan)
         self._tell = on_progress
 
@@ -147,30 +137,6 @@ class _Tracker:
         self._shares[number] = share
         done = sum(s * w for s, w in zip(self._shares, self._weights, strict=True))
         self._tell(done / sum(self._weights), line)
-
-
-def _plan(suite: Suite, rows: list[Row], out: Path, code: str) -> tuple[list[Job], list[list[int]]]:
-    """The jobs for the missing rows, each recording once, and for each job those that it comes after.
-
-    Recordings come just before the first row that needs them, so that rows are finished early.
-    """
-    jobs: list[Job] = []
-    after: list[list[int]] = []
-    recorded: dict[str, int | None] = {}
-    for row in rows:
-        needed = [*method_recordings(suite, row, code).values()]
-        needed += world_recordings(suite, code).values() if row.method is not None else []
-        for key, recording, seed in needed:
-            if key not in recorded:
-                there = (recording_folder(out, key) / MARKER).is_file()
-                recorded[key] = None if there else len(jobs)
-                if not there:
-                    jobs.append(RecordingJob(key, out, recording, seed, suite.picture, suite.data))
-                    after.append([])
-        before = {number for key, _, _ in needed if (number := recorded[key]) is not None}
-        jobs.append(RowJob(out, suite, row, code))
-        after.append(sorted(before))
-    return jobs, after
 
 
 def load_run(folder: Path) -> Suite:

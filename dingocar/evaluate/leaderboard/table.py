@@ -9,8 +9,16 @@ import numpy as np
 
 from dingocar.errors import UsageError
 from dingocar.evaluate.leaderboard import notes, rules
-from dingocar.evaluate.leaderboard.contrasts import SEED, close_gaps, compare, mark_best, over_worlds
+from dingocar.evaluate.leaderboard.contrasts import (
+    SEED,
+    by_trial,
+    close_gaps,
+    compare,
+    mark_best,
+    over_worlds,
+)
 from dingocar.evaluate.leaderboard.figures import METRICS, Cell, Table, TableRow, WorldCells
+from dingocar.evaluate.leaderboard.methods import load_kind
 from dingocar.evaluate.leaderboard.notes import Note
 from dingocar.evaluate.leaderboard.results import Results
 from dingocar.evaluate.leaderboard.suite import EXPERT, LEAST_SEEDS, MethodSpec, Row, Suite
@@ -60,7 +68,7 @@ def make_table(suite: Suite, results: Results) -> Table:
         {world.name: world.role for world in suite.worlds},
         rows,
         notes.notes(suite),
-        {} if expert is None else {w.name: _cells(w.name, {None: expert}) for w in suite.worlds},
+        {} if expert is None else {w.name: _cells(w.name, {None: expert}, {None: 0}) for w in suite.worlds},
         means,
     )
     mark_best(table)
@@ -77,13 +85,15 @@ def _row(
     runs: Mapping[int, Mapping[str, Any]],
     failed: dict[int, str],
 ) -> TableRow:
-    worlds = {world.name: _cells(world.name, runs) for world in suite.worlds}
+    share = load_kind(method.kind).share
+    trials = {seed: share(method, seed) for seed in runs}
+    worlds = {world.name: _cells(world.name, runs, trials) for world in suite.worlds}
     tested = [world.name for world in suite.worlds if world.role == "test"]
     overall = {}
     for name in METRICS:
         means = over_worlds(worlds, tested, name)
         if means:
-            low, high = bootstrap_interval(list(means.values()), np.random.default_rng(SEED))
+            low, high = bootstrap_interval(by_trial(means, trials), np.random.default_rng(SEED))
             iqm = interquartile_mean([worlds[w].cells[name].per_seed[seed] for w in tested for seed in means])
             mean = float(np.mean(list(means.values())))
             overall[name] = {"mean": mean, "iqm": iqm, "low": low, "high": high}
@@ -102,19 +112,19 @@ def _row(
         seeds=list(runs),
         failed=failed,
         worlds=worlds,
+        trials=trials,
         overall=overall,
     )
 
 
-def _cells(world: str, runs: Mapping[Any, Mapping[str, Any]]) -> WorldCells:
+def _cells(world: str, runs: Mapping[Any, Mapping[str, Any]], trials: Mapping[Any, int]) -> WorldCells:
     facts = {seed: run["worlds"][world] for seed, run in runs.items()}
     cells = {}
     for name in METRICS:
         per_seed = {seed: value for seed, f in facts.items() if (value := _figure(f, name)) is not None}
         if per_seed:
-            values = list(per_seed.values())
-            low, high = bootstrap_interval(values, np.random.default_rng(SEED))
-            cells[name] = Cell(per_seed, float(np.mean(values)), low, high)
+            low, high = bootstrap_interval(by_trial(per_seed, trials), np.random.default_rng(SEED))
+            cells[name] = Cell(per_seed, float(np.mean(list(per_seed.values()))), low, high)
     clean, laps = (sum(f.get(name, 0) for f in facts.values()) for name in ("clean_laps", "laps"))
     interval = wilson_interval(clean, laps) if laps else (0.0, 1.0)
     kept = [f["cte_quantiles_m"] for f in facts.values() if "cte_quantiles_m" in f]

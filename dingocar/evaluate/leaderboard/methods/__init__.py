@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dingocar.errors import DingocarError, UsageError, did_you_mean
-from dingocar.evaluate.leaderboard.suite import MethodSpec
+from dingocar.evaluate.leaderboard.suite import MethodSpec, Suite
 from dingocar.registry import Registry
 from dingocar.training import TrainingSettings
 from dingocar.zoo import Pilot
@@ -33,6 +33,7 @@ class Task:
         tubs: "recording", "unlabelled", "labelled" to the tub, as far as the method has them.
         folder: a new one, for the pilot and whatever else is to be kept.
         options: the kind's, with its defaults.
+        prepared: the folder of what rows share, if the kind makes such a thing.
         on_progress: told the share that is done.
     """
 
@@ -44,6 +45,7 @@ class Task:
     tubs: Mapping[str, Path]
     folder: Path
     options: Mapping[str, Any]
+    prepared: Path | None = None
     on_progress: Callable[[float], None] = lambda share: None
 
     def rng(self, what: int) -> np.random.Generator:
@@ -87,6 +89,13 @@ class Kind:
             `train` sees to the rest.
         labels: the option that says how many of the target's labels are used, if there is one; below 0: all.
         check: raises a `DingocarError` where the method's options or recordings do not fit.
+        prepare: makes in the task's folder what several rows share, once; None: there is no such thing.
+        prepared_by: the options that decide it, beside the recordings.
+        share: the seed of what is prepared for a row of a seed. Rows that share it are no independent trials.
+        lender: the method whose pilots it drives with instead of training any; "": the source row's; None:
+            its own.
+        proxy: the translator that pilots see the target through, in the folder of what is prepared, and its
+            direction; None: there is none.
     """
 
     train: Callable[[Task], Trained]
@@ -95,6 +104,11 @@ class Kind:
     first_share: str = ""
     labels: str = ""
     check: Callable[[MethodSpec], None] = lambda method: None
+    prepare: Callable[[Task], None] | None = None
+    prepared_by: tuple[str, ...] = ()
+    share: Callable[[MethodSpec, int], int] = lambda method, seed: seed
+    lender: Callable[[MethodSpec], str | None] = lambda method: None
+    proxy: Callable[[MethodSpec], tuple[str, str] | None] = lambda method: None
 
 
 kinds = Registry("method kind", __name__, entry="kind")
@@ -138,6 +152,29 @@ def check_options(method: MethodSpec) -> None:
         raise UsageError(f"{where}: {error}") from None
     if kind.first_share and not 0 < options_of(method)[kind.first_share] < 1:
         raise UsageError(f"{where}.options.{kind.first_share}: expected a share between 0 and 1")
+
+
+def lender_of(suite: Suite, method: MethodSpec) -> MethodSpec | None:
+    """The method whose pilots another one drives with; None: it has its own.
+
+    Raises:
+        UsageError: there is no such method, or it drives with another one's, too.
+    """
+    name = load_kind(method.kind).lender(method)
+    if name is None:
+        return None
+    where = f"methods.{method.name}.options.pilot"
+    known = {other.name: other for other in suite.methods}
+    sources = [other.name for other in suite.methods if other.role == "source"]
+    name = name or (sources[0] if sources else "")
+    if name not in known:
+        raise UsageError(
+            f"{where}: expected the method whose pilot drives{did_you_mean(name, known)}, got {name!r}"
+        )
+    lender = known[name]
+    if load_kind(lender.kind).lender(lender) is not None:
+        raise UsageError(f"{where}: {name!r} has no pilot of its own either; name one that is trained")
+    return lender
 
 
 def options_of(method: MethodSpec) -> dict[str, Any]:

@@ -1,0 +1,120 @@
+"""Learns from, or drives through, a translator between simulated pictures and unlabelled ones of the target.
+
+`use = "data"`: the recording is translated to the target, and the pilot learns from that; `use = "proxy"`:
+the target's pictures are translated to simulated ones, and the pilot of another row, the source's or that of
+`pilot`, drives.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+
+from dingocar.errors import UsageError
+from dingocar.evaluate.leaderboard.methods import Kind, Task, Trained, load_kind, options_of
+from dingocar.evaluate.leaderboard.methods.supervised import fit
+from dingocar.evaluate.leaderboard.suite import MethodSpec
+from dingocar.translate import Translator
+
+FILE = "translator.keras"
+USES = ("data", "proxy")
+
+
+def _prepare(task: Task) -> None:
+    """Trains the translator, of the recordings of its own seed."""
+    from dingocar.translate import train_translator
+    from dingocar.translate.budget import Budget
+
+    train_translator(
+        *(_translator(task.method, task.picture), [task.tubs["recording"]], [task.tubs["unlabelled"]]),
+        *(task.folder / FILE, Budget(steps=task.options["steps"]), task.seed),
+        on_progress=lambda progress: task.on_progress(progress.share),
+    )
+
+
+def _translator(method: MethodSpec, picture: tuple[int, int]) -> Translator:
+    from dingocar.translate import translators
+
+    options = options_of(method)
+    settings = {"image_shape": (*picture, 3), **options["settings"]}
+    found: Translator = translators.load(options["translator"]).from_settings(settings)
+    return found
+
+
+def _train(task: Task) -> Trained:
+    """Trains on the translated recording; with `adapt` also by a method of adaptation."""
+    from dingocar.translate import load_translator
+    from dingocar.translate.tubs import translate_tub
+
+    assert task.prepared is not None
+    translator = load_translator(task.prepared / FILE, "to_real")
+    tub = task.folder / "translated"
+    translate_tub(translator, task.tubs["recording"], tub)
+    translator.close()
+    if task.options["adapt"]:
+        kind = load_kind("adapt")
+        options = {**kind.options, **task.options["adapt"]}
+        method = dataclasses.replace(task.method, kind="adapt", options=options)
+        tubs = {**task.tubs, "recording": tub}
+        made = kind.train(dataclasses.replace(task, method=method, options=options, tubs=tubs))
+    else:
+        made = fit(task, [tub])
+    shutil.rmtree(tub)
+    return made
+
+
+def _check(method: MethodSpec) -> None:
+    options = options_of(method)
+    if options["use"] not in USES:
+        raise UsageError(f"options.use: expected one of {', '.join(USES)}, got {options['use']!r}")
+    if method.unlabelled is None:
+        raise UsageError("a translator learns from pictures of the target: add unlabelled = {...}")
+    if (method.recording.domain, method.unlabelled.domain) != ("sim", "real"):
+        raise UsageError("a translator's recording must be of the domain sim, its unlabelled pictures real")
+    if options["translators"] < 1 or options["steps"] < 1:
+        raise UsageError("options.translators and options.steps: expected at least 1")
+    if "image_shape" in options["settings"]:
+        raise UsageError("options.settings.image_shape: all rows see the suite's picture; remove it")
+    settings = _translator(method, (64, 64)).settings
+    wanted = "to_real" if options["use"] == "data" else "to_sim"
+    if getattr(settings, "direction", wanted) != wanted:
+        raise UsageError(f"options.settings.direction: use = {options['use']!r} needs {wanted!r}")
+    if options["use"] == "proxy" and options["adapt"]:
+        raise UsageError(
+            'options.adapt: is for use = "data"; for a proxy name the adapted pilot\'s row: pilot'
+        )
+    if options["use"] == "data" and options["pilot"]:
+        raise UsageError('options.pilot: is for use = "proxy"; remove it')
+    if options["adapt"]:
+        adapted = dataclasses.replace(method, kind="adapt", options=dict(options["adapt"]))
+        load_kind("adapt").check(adapted)
+
+
+def _lender(method: MethodSpec) -> str | None:
+    options = options_of(method)
+    return str(options["pilot"]) if options["use"] == "proxy" else None
+
+
+def _proxy(method: MethodSpec) -> tuple[str, str] | None:
+    return (FILE, "to_sim") if options_of(method)["use"] == "proxy" else None
+
+
+kind = Kind(
+    _train,
+    options={
+        "translator": "cyclegan",
+        "settings": {},
+        "steps": 9000,
+        "translators": 3,
+        "use": "data",
+        "adapt": {},
+        "pilot": "",
+    },
+    uses=("unlabelled",),
+    check=_check,
+    prepare=_prepare,
+    prepared_by=("translator", "settings", "steps"),
+    share=lambda method, seed: seed % int(options_of(method)["translators"]),
+    lender=_lender,
+    proxy=_proxy,
+)
