@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TIMED_TESTS := tests/faults tests/browser/test_driving.py tests/browser/test_losses.py
 SOURCES := dingocar parts templates tests benchmarks setup.py
 
-.PHONY: help venv demo test check types faults fuzz pi sb3 bench leaderboard clean
+.PHONY: help venv demo test check types faults fuzz pi ros-test sb3 bench leaderboard clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,10 @@ fuzz: .venv/dev  ## junk, floods and mutations at the web server: no crash, no t
 pi: .venv/dev  ## does every package a Raspberry Pi needs have a wheel, and does it drive without tensorflow
 	$(BIN)/python benchmarks/pi_wheels.py
 	$(BIN)/python benchmarks/pi_drive.py
+
+ros-test: .venv/dev  ## install ROS 1 (Debian 12, its Python 3.11) and test the node on a real roscore
+	command -v roscore >/dev/null || sudo apt-get install --yes ros-core python3-rospy python3-sensor-msgs
+	$(BIN)/python -m pytest -rs tests/translate/test_ros.py
 
 # PyTorch is large, so that Stable-Baselines3 has a venv of its own. Its default wheel brings CUDA along.
 .venv-sb3/ready: setup.py

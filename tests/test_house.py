@@ -61,6 +61,7 @@ ONE_PLACE = {
     "av": "dingocar/evaluate/movie.py",
     "gymnasium": "dingocar/sim/gym_env",
     "sklearn": "dingocar/adapt/probes.py",
+    **dict.fromkeys(("rospy", "rosgraph", "sensor_msgs"), "dingocar/translate/ros1.py"),
     "yaml": "dingocar/sim/tracks/duckietown.py",
     "gym_duckietown": "dingocar/sim/duckietown_gym",
     "duckietown_world": "dingocar/sim/duckietown_gym",

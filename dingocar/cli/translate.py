@@ -183,7 +183,7 @@ def _export(args: dict[str, Any]) -> int:
     from dingocar.translate.export import export_translator
 
     source = path(args["--translator"], "--translator")
-    direction = chosen_direction(read_card(source), _direction(args), source)
+    direction = chosen_direction(read_card(source), direction_of(args), source)
     out = optional_path(args["--out"], "--out") or source.with_name(f"{source.stem}_{direction}.tflite")
     import_keras_quietly()
     export_translator(source, new_file(str(out), "--out"), direction)
@@ -216,10 +216,11 @@ def _loaded(args: dict[str, Any]) -> Any:
 
     file = path(args["--translator"], "--translator")
     import_keras_quietly(file)
-    return load_translator(file, _direction(args))
+    return load_translator(file, direction_of(args))
 
 
-def _direction(args: dict[str, Any]) -> str | None:
+def direction_of(args: dict[str, Any]) -> str | None:
+    """The direction that --to asks for; None: the translator's only one."""
     domain = args["--to"]
     if domain not in (None, "sim", "real"):
         raise UsageError(f"--to must be sim or real, got {domain!r}{did_you_mean(domain, ('sim', 'real'))}")

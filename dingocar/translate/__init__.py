@@ -35,7 +35,7 @@ translators = Registry(
     in_car=True,
     hidden=(
         *("artefact", "budget", "export", "gatys", "pictures"),
-        *("runnable", "sheets", "state", "trainer", "tubs"),
+        *("proxy", "ros1", "runnable", "sheets", "state", "trainer", "tubs"),
     ),
 )
 

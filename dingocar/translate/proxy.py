@@ -1,0 +1,77 @@
+"""Encoded pictures in, translated ones out, with a count of how long that takes: what a proxy node does.
+
+Nothing here knows ROS, so that a node of another middleware is a few lines more; see `ros1`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dingocar.errors import DingocarError
+from dingocar.images import decode_image, encode_jpeg
+from dingocar.translate.runnable import RunnableTranslator
+
+logger = logging.getLogger(__name__)
+
+#: Latencies are told of so many pictures, the last ones.
+_LAST = 1000
+
+
+class PictureProxy:
+    """Translates JPEG or PNG pictures, one after the other.
+
+    A picture that cannot be translated is passed through as it came, and a warning told, once.
+
+    Args:
+        translator: see `load_translator`; pictures of another size are scaled to its own.
+        quality: JPEG quality of what it gives, 1 to 95.
+        clock: seconds.
+    """
+
+    def __init__(
+        self,
+        translator: RunnableTranslator,
+        quality: int = 90,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._translator, self._quality, self._clock = translator, quality, clock
+        self._lock = threading.Lock()
+        self._seconds: deque[float] = deque(maxlen=_LAST)
+        self._ended: deque[float] = deque(maxlen=_LAST)
+        self.answered = self.failed = 0
+
+    def answer(self, raw: bytes) -> bytes:
+        """An encoded picture's translation, as JPEG."""
+        began = self._clock()
+        try:
+            height, width, _ = self._translator.image_shape
+            given = encode_jpeg(self._translator.run(decode_image(raw, (height, width))), self._quality)
+        except DingocarError as error:
+            if not self.failed:
+                logger.warning("pictures are passed through untranslated: %s", error)
+            given = raw
+            self.failed += 1
+        ended = self._clock()
+        with self._lock:
+            self.answered += 1
+            self._seconds.append(ended - began)
+            self._ended.append(ended)
+        return given
+
+    def figures(self) -> dict[str, Any]:
+        """How it went: `answered`, `failed` (of these passed through); of the last 1000 `rate_hz` and
+        latencies in ms, None where there are too few."""
+        with self._lock:
+            seconds, ended = np.array(self._seconds), list(self._ended)
+        rate = (len(ended) - 1) / (ended[-1] - ended[0]) if len(ended) > 1 and ended[-1] > ended[0] else None
+        found: dict[str, Any] = {"answered": self.answered, "failed": self.failed, "rate_hz": rate}
+        for name, share in (("p50_ms", 50), ("p99_ms", 99), ("max_ms", 100)):
+            found[name] = float(np.percentile(seconds, share)) * 1e3 if len(seconds) else None
+        return found

@@ -1,0 +1,91 @@
+"""A ROS 1 node: compressed pictures of one topic, translated, on another.
+
+Debian's packages bring ROS for the system's Python: `apt-get install ros-core python3-rospy
+python3-sensor-msgs`. They are found from any environment of the same Python version, behind the environment's
+own packages.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from dingocar.errors import UsageError
+from dingocar.translate.proxy import PictureProxy
+
+#: Where Debian's packages for the system's Python are.
+SYSTEM = Path("/usr/lib/python3/dist-packages")
+INSTALL = "sudo apt-get install ros-core python3-rospy python3-sensor-msgs"
+
+
+class Ros1Node:
+    """Answers each `sensor_msgs/CompressedImage` of a topic with its translation on another, in order.
+
+    The answer has the message's header: its time is that of the picture.
+
+    Args:
+        proxy: what translates.
+        topic_in, topic_out: their names.
+        queue: messages that wait, at most; older ones are dropped, as they are no use to a car.
+        name: of the node.
+
+    Raises:
+        UsageError: ROS is not installed, or no master answers.
+    """
+
+    def __init__(
+        self, proxy: PictureProxy, topic_in: str, topic_out: str, queue: int = 10, name: str = "translate"
+    ) -> None:
+        rospy, messages, graph = _packages()
+        if not graph.is_master_online():
+            raise UsageError(
+                f"no ROS master answers at {graph.get_master_uri()}: start roscore, or set ROS_MASTER_URI"
+            )
+        self._proxy, self._message, self._rospy = proxy, messages.CompressedImage, rospy
+        # Signals are whoever's who runs this.
+        rospy.init_node(name, anonymous=True, disable_signals=True)
+        self._out = rospy.Publisher(topic_out, messages.CompressedImage, queue_size=queue)
+        self._in = rospy.Subscriber(
+            topic_in, messages.CompressedImage, self._answer, queue_size=queue, buff_size=1 << 24
+        )
+        self._ended = threading.Event()
+        rospy.on_shutdown(self._ended.set)
+
+    def wait(self, seconds: float) -> bool:
+        """Waits; returns whether ROS has ended the node."""
+        return self._ended.wait(seconds)
+
+    def close(self) -> None:
+        """Ends the node."""
+        self._in.unregister()
+        self._rospy.signal_shutdown("closed")
+
+    def _answer(self, message: Any) -> None:
+        given = self._message(header=message.header, format="jpeg")
+        given.data = self._proxy.answer(bytes(message.data))
+        self._out.publish(given)
+
+
+def _packages() -> tuple[Any, Any, Any]:
+    """rospy, sensor_msgs.msg, rosgraph."""
+    names = ("rospy", "sensor_msgs.msg", "rosgraph")
+    try:
+        found = [importlib.import_module(name) for name in names]
+    except ImportError as first:
+        if str(SYSTEM) in sys.path or not (SYSTEM / "rospy").is_dir():
+            raise UsageError(
+                f"ROS 1 is not installed for this Python ({first}): {INSTALL}, and take the system's Python "
+                "version"
+            ) from None
+        sys.path.append(str(SYSTEM))  # behind all others: an environment's own packages win
+        try:
+            found = [importlib.import_module(name) for name in names]
+        except ImportError as error:
+            raise UsageError(
+                f"ROS 1 of {SYSTEM} cannot be loaded by Python {sys.version.split()[0]} ({error}): take the "
+                f"system's Python version, and {INSTALL}"
+            ) from None
+    return found[0], found[1], found[2]

@@ -1,0 +1,165 @@
+"""The node on a real roscore: every picture answered, in order; cameras and listeners may come and go."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dingocar.cli.main import main
+from dingocar.images import decode_image, encode_jpeg
+from dingocar.translate import load_translator
+from dingocar.translate.export import export_translator
+from dingocar.translate.proxy import PictureProxy
+from dingocar.translate.ros1 import SYSTEM
+from tests.translate.small import SHAPE, pictures
+
+#: ROS of Debian is for the system's Python.
+THERE = shutil.which("roscore") and (SYSTEM / "rospy").is_dir() and os.path.isfile("/usr/bin/python3")
+SAME = THERE and subprocess.run(
+    ["/usr/bin/python3", "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True
+).stdout.split() == [str(n) for n in sys.version_info[:2]]
+needs_ros = pytest.mark.skipif(not SAME, reason="ROS 1 is not installed for this Python (make ros-test)")
+
+
+class Clock:
+    """Goes on by 10 ms whenever it is asked."""
+
+    now_s = 0.0
+
+    def __call__(self):
+        self.now_s += 0.01
+        return self.now_s
+
+
+def test_a_proxy_translates_and_counts(trained):
+    translator = load_translator(trained("colour"), "to_sim")
+    proxy = PictureProxy(translator, clock=Clock())
+    assert proxy.figures() == {
+        "answered": 0,
+        "failed": 0,
+        "rate_hz": None,
+        **dict.fromkeys(("p50_ms", "p99_ms", "max_ms")),
+    }
+    image = pictures("real", 1)[0]
+    for _ in range(3):
+        given = decode_image(proxy.answer(encode_jpeg(image, 95)))
+    assert np.abs(given.astype(int) - translator.run(image)).mean() < 8
+    figures = proxy.figures()
+    assert (figures["answered"], figures["failed"]) == (3, 0)
+    assert figures["rate_hz"] == pytest.approx(50) and figures["p50_ms"] == pytest.approx(10)
+
+
+def test_a_picture_of_another_size_is_scaled(trained):
+    proxy = PictureProxy(load_translator(trained("colour"), "to_sim"))
+    large = pictures("real", 1, shape=(48, 96, 3))[0]
+    assert decode_image(proxy.answer(encode_jpeg(large))).shape == SHAPE
+
+
+def test_what_is_no_picture_is_passed_through_and_told_once(trained, caplog):
+    proxy = PictureProxy(load_translator(trained("colour"), "to_sim"))
+    assert [proxy.answer(b"junk") for _ in range(3)] == [b"junk"] * 3
+    assert proxy.figures()["failed"] == 3 and caplog.text.count("passed through untranslated") == 1
+
+
+def test_without_ros_it_says_what_to_install(trained, capsys, monkeypatch):
+    monkeypatch.setattr("dingocar.translate.ros1.SYSTEM", Path("/nowhere"))
+    monkeypatch.setitem(sys.modules, "rospy", None)
+    flags = ["--translator", str(trained("colour")), "--to", "sim", "--in", "/a", "--out", "/b"]
+    assert main(["ros-translate", *flags]) == 2
+    told = capsys.readouterr().err
+    assert "ROS 1 is not installed" in told and "apt-get install ros-core" in told and told.count("\n") == 1
+
+
+@pytest.fixture
+def ros(tmp_path):
+    """Starts processes with a ROS master of their own; ends them all."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {
+        **os.environ,
+        "ROS_MASTER_URI": f"http://127.0.0.1:{port}",
+        "ROS_IP": "127.0.0.1",
+        "ROS_HOME": str(tmp_path),
+    }
+    started = []
+
+    def start(*argv, wait_for=None):
+        out = subprocess.PIPE if wait_for else subprocess.DEVNULL
+        process = subprocess.Popen(argv, env=env, stdout=out, stderr=subprocess.STDOUT, text=True)
+        started.append(process)
+        lines = []
+        while wait_for and not any(wait_for in line for line in lines):
+            lines.append(process.stdout.readline())
+            assert lines[-1], f"{argv} ended: {''.join(lines)}"
+        return process
+
+    start.env = env
+    start("roscore", "-p", str(port), wait_for="started core service")
+    yield start
+    for process in reversed(started):
+        process.send_signal(signal.SIGINT)
+    for process in started:
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+@needs_ros
+def test_every_picture_is_answered_in_order_and_either_side_may_restart(ros, trained, tmp_path):
+    file = export_translator(trained("colour"), tmp_path / "t.tflite", "to_sim")
+    node = ros(
+        *(sys.executable, "-m", "dingocar.cli.main", "ros-translate", "--translator", str(file), "--json"),
+        *("--in", "/camera", "--out", "/translated", "--queue", "1000"),
+        wait_for="Ctrl-C ends it",
+    )
+    translator, images = load_translator(file), pictures("real", 8)
+
+    def peer(*argv, **options):
+        return ros(sys.executable, "-m", "tests.translate.ros_peers", *map(str, argv), **options)
+
+    def heard(listener, path):
+        assert listener.wait(90) == 0
+        return json.loads(path.read_text())
+
+    first = peer("listener", "/translated", 60, tmp_path / "one.json", wait_for="listening")
+    assert peer("camera", "/camera", 0, 40, 60).wait(60) == 0
+    assert peer("camera", "/camera", 40, 20, 60).wait(60) == 0  # the camera has restarted
+    found = heard(first, tmp_path / "one.json")
+    assert [number for number, _, _ in found] == list(range(60))
+    for number, raw, late_s in found:
+        expected = translator.run(decode_image(encode_jpeg(images[number % 8], 95)))
+        assert np.abs(decode_image(bytes.fromhex(raw)).astype(int) - expected).mean() < 8
+        assert late_s < 2
+    second = peer("listener", "/translated", 20, tmp_path / "two.json", wait_for="listening")
+    assert (
+        peer("camera", "/camera", 60, 25, 60).wait(60) == 0
+    )  # the listener has, and may miss the first ones
+    numbers = [number for number, _, _ in heard(second, tmp_path / "two.json")]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers))) and numbers[-1] <= 84
+    node.send_signal(signal.SIGINT)
+    out = node.communicate(timeout=30)[0]
+    assert node.returncode == 130
+    figures = json.loads(out.splitlines()[-1])
+    assert figures["answered"] == 85 and figures["failed"] == 0 and figures["p99_ms"] < 1000
+
+
+@needs_ros
+def test_without_a_master_it_is_one_line(trained, tmp_path):
+    env = {**os.environ, "ROS_MASTER_URI": "http://127.0.0.1:9", "ROS_HOME": str(tmp_path)}
+    flags = ["--translator", str(trained("colour")), "--to", "sim", "--in", "/a", "--out", "/b"]
+    argv = [sys.executable, "-m", "dingocar.cli.main", "ros-translate", *flags]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "no ROS master answers at http://127.0.0.1:9: start roscore" in done.stderr.splitlines()[-1]
