@@ -82,7 +82,7 @@ def _train(args: dict[str, Any]) -> int:
     budget = Budget(optional_number(args["--steps"], "--steps", low=1), minutes)
     settings: dict[str, Any] = preset(args["--preset"])
     if args["--size"] is not None:
-        settings["image_shape"] = (*_size(args["--size"]), 3)
+        settings["image_shape"] = (*size_of(args["--size"]), 3)
     kind = translators.load(args["--method"])
     known = kind.settings_type.__dataclass_fields__
     settings = {name: value for name, value in settings.items() if name in known}
@@ -227,7 +227,8 @@ def direction_of(args: dict[str, Any]) -> str | None:
     return None if domain is None else f"to_{domain}"
 
 
-def _size(text: str) -> tuple[int, int]:
+def size_of(text: str) -> tuple[int, int]:
+    """The height and width that --size gives."""
     found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
     if not found:
         raise UsageError(f"--size must be HEIGHTxWIDTH, 60x80 say, got {text!r}")
