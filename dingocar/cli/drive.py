@@ -76,6 +76,8 @@ def run(argv: list[str]) -> int:
     model = optional_path(args["--model"], "--model")
     if model is not None:
         import_keras_quietly(model)
+        if cfg.TRANSLATOR:
+            import_keras_quietly(cfg.path(cfg.TRANSLATOR))
     vehicle = _build(
         folder,
         cfg,
@@ -86,6 +88,8 @@ def run(argv: list[str]) -> int:
         expert=args["--expert"],
         mode=_mode(args["--mode"], model),
     )
+    if cfg.TRANSLATOR and model is not None:
+        _check_translates(folder, vehicle)
     note(_announcement(vehicle, cfg, model, tub, args["--expert"]))
     report = vehicle.start(rate_hz=None if args["--fast"] else cfg.DRIVE_LOOP_HZ, max_loop_count=max_loops)
     if tub is None and vehicle.mem.channels.get("tub/num_records"):
@@ -156,6 +160,18 @@ def _build(folder: Path, cfg: CarConfig, **options: Any) -> Vehicle:
         logger.info("the car cannot be built", exc_info=True)
         raise UsageError(f"the car cannot be built: {describe(error, file)}") from None
     return vehicle
+
+
+def _check_translates(folder: Path, vehicle: Vehicle) -> None:
+    """Raises a `UsageError` if the car's own `manage.py` has no translator: its pilot would be misled."""
+    from dingocar.parts.translator import TranslatorPart
+
+    if not any(isinstance(entry.part, TranslatorPart) for entry in vehicle.parts):
+        raise UsageError(
+            f"{folder / 'manage.py'}: builds a car without the translator that is asked for; it is of "
+            f"another version of dingocar: dingocar createcar --path {shlex.quote(str(folder))} --overwrite "
+            "makes manage.py and config.py anew; keep a copy of what you changed in them"
+        )
 
 
 def _mode(text: str | None, model: Path | None) -> str | None:

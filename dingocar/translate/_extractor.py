@@ -60,7 +60,8 @@ def vgg19(shape: Sequence[int], names: Sequence[str], weights: str | None = "ima
         ) from None
     part = keras.Model(whole.input, [whole.get_layer(name).output for name in names], name="vgg19")
     part.trainable = False
-    return keras.Model(picture, part(layers.Rescaling(1.0, list(-_BGR_MEAN), name="centred")(blue_first)))
+    centred = layers.Rescaling(1.0, list(-_BGR_MEAN), name="centred")(blue_first)
+    return keras.Model(picture, part(centred), name="encoder")
 
 
 def decoder(maps: Sequence[Any], size: Sequence[int]) -> keras.Model:

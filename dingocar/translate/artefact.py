@@ -71,7 +71,12 @@ def read_card(path: Path | str) -> dict[str, Any]:
         card = read_card_of(path, _EXPECTED, _CARD_TYPES)
     if card is None:
         raise TranslatorError(f"{path}: expected {_EXPECTED}, but it does not say what it is")
-    if not card["directions"] or not set(card["directions"]) <= set(DIRECTIONS):
+    shape, tubs = card["image_shape"], card.setdefault("tubs", {}) or {}
+    fine = all(isinstance(each, int) for each in shape) and len(shape) == 3
+    fine = fine and isinstance(card.setdefault("training", {}), dict) and isinstance(tubs, dict)
+    if not fine or not all(isinstance(used, list) for used in tubs.values()):
+        raise TranslatorError(f"{path}: its card is not one that dingocar wrote; the file was changed")
+    if not card["directions"] or not all(each in tuple(DIRECTIONS) for each in card["directions"]):
         raise TranslatorError(
             f"{path}: its card names the directions {card['directions']}; the file was changed"
         )
@@ -91,9 +96,10 @@ def load_network(path: Path | str) -> tuple[Translator, keras.Model, dict[str, A
     translator = _translator_of(card, path)
     with _translator_errors():
         network = check_network(path)
+        with _safety.as_pilot_error(path, "its network cannot be run"):
+            outputs = network.output if isinstance(network.output, dict) else {}
+            named = {tensor.name: tensor for tensor in network.inputs}
     inputs = {DIRECTIONS[direction] for direction in card["directions"]}
-    outputs = network.output if isinstance(network.output, dict) else {}
-    named = {tensor.name: tensor for tensor in network.inputs}
     shapes = {(tensor.dtype, *tensor.shape[1:]) for tensor in network.inputs}
     if set(named) != inputs or shapes != {("uint8", *card["image_shape"])}:
         raise TranslatorError(

@@ -2,8 +2,8 @@
 
 Source: Park, Efros, Zhang and Zhu 2020, arXiv:2007.15651. A patch of the translated picture must be nearer to
 the same patch of the given one than to its other patches, in features of the generator's own first half
-(PatchNCE: temperature 0.07, 256 patches, weight 1, and again for pictures that are already of the wanted
-domain).
+(PatchNCE: temperature 0.07, 256 patches), and so for pictures that are already of the wanted domain. The two
+have weight 1 together, as in the authors' code; in the paper each has.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class CutSettings(GanSettings):
 
     Attributes:
         direction: what it learns; the other direction is another training.
-        contrast_weight: of the contrast, for translated and for genuine pictures alike.
+        contrast_weight: of the contrast; one half for translated, one for genuine pictures.
         patches: places of each feature map that are compared, at most.
         units: of the two layers that features go through before they are compared.
         temperature: of the contrast.

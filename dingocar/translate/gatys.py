@@ -8,7 +8,6 @@ for a tub see `style`.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +66,7 @@ def stylise(
         on_progress: told the share that is done.
 
     Returns:
-        uint8 (H, W, 3). Ctrl-C gives what there is by then.
+        uint8 (H, W, 3).
 
     Raises:
         TranslatorError: the pictures are of two sizes, or the extractor cannot be had.
@@ -81,10 +80,9 @@ def stylise(
     pair = (_scaled(content), _scaled(style))
     painting = _painting(features, last_is_content, weights or StyleWeights(), *pair)
     _compile(painting, learning_rate)
-    with contextlib.suppress(KeyboardInterrupt):
-        for step in range(steps):
-            painting.train_on_batch(np.zeros((1, 1), np.float32))
-            on_progress((step + 1) / steps)
+    for step in range(steps):
+        painting.train_on_batch(np.zeros((1, 1), np.float32))
+        on_progress((step + 1) / steps)
     return np.asarray(painting.shown())
 
 

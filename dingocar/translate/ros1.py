@@ -45,6 +45,8 @@ class Ros1Node:
                 f"no ROS master answers at {graph.get_master_uri()}: start roscore, or set ROS_MASTER_URI"
             )
         self._proxy, self._message, self._rospy = proxy, messages.CompressedImage, rospy
+        if graph.names.resolve_name(topic_in, "/") == graph.names.resolve_name(topic_out, "/"):
+            raise UsageError(f"{topic_in}: a node must not answer itself; name another topic to answer on")
         # Signals are whoever's who runs this.
         rospy.init_node(name, anonymous=True, disable_signals=True)
         self._out = rospy.Publisher(topic_out, messages.CompressedImage, queue_size=queue)

@@ -17,6 +17,7 @@ import numpy as np
 
 from dingocar.images import Uint8Array
 from dingocar.translate._method import REAL, SIM, LearnedSettings, Translator
+from dingocar.translate.sheets import some
 
 #: Most pictures of a domain that its moments are taken of.
 _PICTURES = 256
@@ -121,7 +122,7 @@ class Style(Translator):
 
         for domain, images in ((SIM, sim), (REAL, real)):
             found: list[list[Any]] = [[], []]
-            for image in images[:: max(1, len(images) // _PICTURES)][:_PICTURES]:
+            for image in some(images, _PICTURES):
                 last = networks["encoder"](image[np.newaxis].astype(np.float32) / 127.5 - 1.0)[-1]
                 for values, each in zip(found, moments(last), strict=True):
                     values.append(ops.convert_to_numpy(each).reshape(-1))

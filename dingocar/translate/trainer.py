@@ -7,6 +7,7 @@ import dataclasses
 import logging
 import math
 import shutil
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 
 from dingocar.errors import TranslatorError
 from dingocar.images import Uint8Array
+from dingocar.supervision import stop_signals
 from dingocar.translate import sheets
 from dingocar.translate._method import DIRECTIONS, REAL, SIM, LearnedSettings, Translator
 from dingocar.translate.budget import Budget, learning_rate
@@ -221,16 +223,24 @@ class _Run:
     def _train(self) -> None:
         looked_s = self.seconds
         while (share := self.budget.share(self.step, self.seconds)) < 1:
-            began = self.clock()
-            self.game.optimizer.learning_rate.assign(learning_rate(self.settings.learning_rate, share))
-            found = self.game.train_on_batch(self._batch(), return_dict=True)
-            self.step += 1
-            self.seconds += self.clock() - began
-            self._note({name: float(value) for name, value in found.items() if name != "loss"})
+            stops: list[int] = []
+            # A step is done whole or not at all: weights and the number of steps must fit each other.
+            with stop_signals(stops.append):
+                self._take_step(share)
+            for number in stops:
+                signal.raise_signal(number)
             if self.seconds - looked_s >= SHEET_S:
                 looked_s = self.seconds
                 self._look()
             self.on_progress(self._progress())
+
+    def _take_step(self, share: float) -> None:
+        began = self.clock()
+        self.game.optimizer.learning_rate.assign(learning_rate(self.settings.learning_rate, share))
+        found = self.game.train_on_batch(self._batch(), return_dict=True)
+        self.step += 1
+        self.seconds += self.clock() - began
+        self._note({name: float(value) for name, value in found.items() if name != "loss"})
 
     def _batch(self) -> dict[str, Uint8Array]:
         """The pictures of this step, by its number and the seed alone."""

@@ -19,7 +19,7 @@ from dingocar.errors import ImageError, TranslatorError
 from dingocar.files import replace_file
 from dingocar.translate.runnable import RunnableTranslator
 from dingocar.tub import Record, Tub, open_tub
-from dingocar.tub.domain import add_words
+from dingocar.tub.domain import add_words, whole_manifest
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +109,11 @@ def translate_tub(
 def _check(translator: RunnableTranslator, tub: Tub, target: Path) -> None:
     if tub.version != 2:
         raise TranslatorError(f"{tub.path}: expected a tub of version 2, got version {tub.version}")
+    whole_manifest(tub.path)
+    for folder in (path for path in tub.path.rglob("*") if path.is_symlink() and path.is_dir()):
+        raise TranslatorError(f"{folder}: is a link to another folder; copy the tub with its pictures first")
+    if target.resolve().is_relative_to(tub.path.resolve()):
+        raise TranslatorError(f"{target}: lies within the tub that is translated; choose another folder")
     if target.exists():
         raise TranslatorError(f"{target}: is there already; choose another folder for the translated tub")
     if not len(tub):

@@ -59,7 +59,7 @@ def _check_known(folder: Path, metadata: dict[str, Any], domain: str, force: boo
 
 
 def _write_v2(folder: Path, domain: str, force: bool) -> None:
-    _check_known(folder, _whole_manifest(folder).metadata, domain, force)
+    _check_known(folder, whole_manifest(folder).metadata, domain, force)
     add_words(folder, {"domain": domain})
 
 
@@ -70,13 +70,18 @@ def add_words(folder: Path, words: Mapping[str, Any]) -> None:
         TubError: the manifest is damaged.
         OSError: it cannot be written.
     """
-    metadata = _whole_manifest(folder).metadata
+    metadata = whole_manifest(folder).metadata
     lines = (folder / fmt.MANIFEST).read_bytes().split(b"\n")
     lines[2] = json.dumps({**metadata, **words}).encode()
     replace_file(folder / fmt.MANIFEST, b"\n".join(lines), durable=True)
 
 
-def _whole_manifest(folder: Path) -> fmt.Manifest:
+def whole_manifest(folder: Path) -> fmt.Manifest:
+    """A tub v2's manifest, if all of it can be read.
+
+    Raises:
+        TubError: it is damaged.
+    """
     problems: list[Problem] = []
     manifest = fmt.read_manifest(folder, problems)
     if not manifest.complete:

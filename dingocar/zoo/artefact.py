@@ -202,7 +202,8 @@ def load_network(path: Path | str) -> tuple[Pilot, keras.Model, dict[str, Any]]:
     card = read_card(path)
     pilot = pilot_of(card, path)
     model = check_network(path)
-    outputs, inputs = model.output, list(model.inputs)
+    with _safety.as_pilot_error(path, "its network cannot be run"):
+        outputs, inputs = model.output, list(model.inputs)
     if not isinstance(outputs, dict) or set(outputs) != set(card["heads"]):
         raise PilotError(f"{path}: expected a network with the heads {sorted(card['heads'])}")
     if len(inputs) != 1 or inputs[0].dtype != "uint8":

@@ -145,3 +145,21 @@ def test_a_car_drives_with_it_and_records_what_the_pilot_saw(folder, capsys, tmp
     save_pilot(tmp_path / "p.keras", pilot.build(), pilot, {"tubs": [{"path": "a", "domain": "real"}]})
     assert main([*drive, *size]) == 2
     assert "look real, and the translator makes them look sim" in capsys.readouterr().err
+
+
+def test_a_car_that_knows_no_translator_says_so(folder, capsys, tmp_path, monkeypatch):
+    """Its pilot would see the camera's own pictures otherwise, and nobody would know."""
+    from dingocar.zoo import save_pilot
+    from dingocar.zoo.resnet1 import Resnet1
+
+    assert main(["createcar", "--path", str(tmp_path / "car")]) == 0
+    manage = tmp_path / "car/manage.py"
+    text = manage.read_text()
+    assert "        if cfg.TRANSLATOR:" in text
+    manage.write_text(text.replace("        if cfg.TRANSLATOR:", "        if False:"))
+    monkeypatch.chdir(tmp_path / "car")
+    pilot = Resnet1.from_settings({"image_shape": (60, 80, 3)})
+    save_pilot(tmp_path / "p.keras", pilot.build(), pilot)
+    flags = ["--model", str(tmp_path / "p.keras"), "--translator", str(folder / "t.keras"), "--fast"]
+    assert main(["drive", *flags, "--max-loops", "3", "--set", "IMAGE_H=60", "--set", "IMAGE_W=80"]) == 2
+    assert "builds a car without the translator that is asked for" in capsys.readouterr().err

@@ -43,6 +43,10 @@ def change(path, **facts):
         ({"directions": ["to_real"]}, "does not take the pictures"),
         ({"format": 99}, "a newer dingocar wrote it"),
         ({"translator": 7}, "must have 'translator'"),
+        ({"directions": [["to_real"]]}, "the file was changed"),
+        ({"image_shape": [[16, 24, 3]]}, "not one that dingocar wrote"),
+        ({"training": []}, "not one that dingocar wrote"),
+        ({"tubs": {"sim": 3}}, "not one that dingocar wrote"),
     ],
 )
 def test_a_changed_card_is_one_line(facts, words, file):

@@ -49,9 +49,12 @@ def test_it_comes_nearer_to_the_style(trained):
     assert gram_distance(extractor, made, STYLE) < 0.7 * gram_distance(extractor, CONTENT, STYLE)
 
 
-def test_without_style_the_picture_stays(trained):
-    made = stylise(CONTENT, STYLE, trained("style"), StyleWeights(1, 0, 0), steps=5)
-    assert np.abs(made.astype(int) - CONTENT).max() <= 1
+def test_content_holds_the_picture(trained):
+    moved = []
+    for weight in (0, 1e6):
+        made = stylise(CONTENT, STYLE, trained("style"), StyleWeights(weight, 1e3, 0), steps=20)
+        moved.append(np.abs(made.astype(int) - CONTENT).mean())
+    assert moved[1] < 0.7 * moved[0]
 
 
 def test_variation_smooths(trained):
@@ -59,14 +62,6 @@ def test_variation_smooths(trained):
     assert (
         np.abs(np.diff(made.astype(int), axis=1)).mean() < np.abs(np.diff(CONTENT.astype(int), axis=1)).mean()
     )
-
-
-def test_stopped_it_gives_what_there_is(trained):
-    def stop(share):
-        raise KeyboardInterrupt
-
-    made = stylise(CONTENT, STYLE, trained("style"), StyleWeights(0, 1e6, 0), steps=1000, on_progress=stop)
-    assert made.shape == SHAPE
 
 
 def test_what_does_not_fit_is_one_line(trained, monkeypatch):

@@ -163,3 +163,11 @@ def test_without_a_master_it_is_one_line(trained, tmp_path):
     done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "no ROS master answers at http://127.0.0.1:9: start roscore" in done.stderr.splitlines()[-1]
+
+
+@needs_ros
+def test_a_node_does_not_answer_itself(ros, trained):
+    flags = ["--translator", str(trained("colour")), "--to", "sim", "--in", "/a", "--out", "a"]
+    argv = [sys.executable, "-m", "dingocar.cli.main", "ros-translate", *flags]
+    done = subprocess.run(argv, env=ros.env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "/a: a node must not answer itself" in done.stderr.splitlines()[-1]

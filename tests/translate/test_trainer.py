@@ -1,6 +1,7 @@
 """Training: stopped and resumed is as if it had not stopped; mistakes are one line and lose nothing."""
 
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -65,6 +66,26 @@ def test_stopped_and_resumed_it_ends_as_if_it_had_not(name, train, tmp_path):
     for ours, theirs in zip(weights(tmp_path / "t.keras"), weights(tmp_path / "whole.keras"), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
     assert not (tmp_path / "t.training").exists()
+
+
+def test_a_stop_in_the_midst_of_a_step_comes_after_it(train, tmp_path, monkeypatch):
+    from dingocar.translate._game import Game
+
+    whole, real = train("cut", out="whole.keras", steps=3), Game.train_on_batch
+    stops = [signal.SIGINT]
+
+    def stopped(self, *args, **options):
+        found = real(self, *args, **options)
+        if stops:  # the weights have changed, the step is not counted yet
+            signal.raise_signal(stops.pop())
+        return found
+
+    monkeypatch.setattr(Game, "train_on_batch", stopped)
+    first = train("cut", steps=3)
+    assert first.interrupted and first.steps == 1
+    assert train("cut", steps=3, resume=True).losses == pytest.approx(whole.losses, rel=1e-4)
+    for ours, theirs in zip(weights(tmp_path / "t.keras"), weights(tmp_path / "whole.keras"), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_and_another_one_does_not(train, tmp_path):

@@ -71,6 +71,22 @@ def test_a_link_in_a_tub_is_not_written_through(to_real, tmp_path):
     assert not (tmp_path / "made/images" / file.name).is_symlink()
 
 
+def test_a_linked_folder_is_not_written_through(to_real, tmp_path):
+    source = tub(tmp_path / "source", "sim", 3)
+    (source / "images").rename(tmp_path / "elsewhere")
+    (source / "images").symlink_to(tmp_path / "elsewhere")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "elsewhere").iterdir()}
+    with pytest.raises(TranslatorError, match="images: is a link to another folder"):
+        translate_tub(to_real, source, tmp_path / "made")
+    assert {file.name: file.read_bytes() for file in (tmp_path / "elsewhere").iterdir()} == before
+
+
+def test_a_tub_within_the_tub_is_refused(to_real, tmp_path):
+    source = tub(tmp_path / "source", "sim", 3)
+    with pytest.raises(TranslatorError, match="lies within the tub that is translated"):
+        translate_tub(to_real, source, source / "made")
+
+
 def test_what_does_not_fit_is_one_line_and_nothing_is_made(to_real, tubs, tmp_path):
     nameless = tub(tmp_path / "nameless", "sim", 3, words={})
     empty = tub(tmp_path / "empty", "sim", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -25,7 +26,11 @@ SEED = 20210831
 
 def mark_best(table: Table) -> None:
     """Marks the best of each set of comparable, complete rows; a lone row is no best one."""
-    whole = [row for row in table.rows if len(row.seeds) == len(table.seeds) >= LEAST_SEEDS]
+    whole = [
+        row
+        for row in table.rows
+        if len(row.seeds) == len(table.seeds) and len(set(row.trials.values())) >= LEAST_SEEDS
+    ]
     for key in {row.comparable for row in whole}:
         peers = [row for row in whole if row.comparable == key]
         if len(peers) < 2:
@@ -68,13 +73,14 @@ def compare(table: Table) -> None:
                 continue
             # A seed is one pilot in all worlds: its worlds are not independent, so seeds are drawn whole.
             apart = {seed: ours[seed] - theirs[seed] for seed in seeds}
-            drawn, rng = by_trial(apart, row.trials), np.random.default_rng(SEED)
+            drawn = by_trial(apart, joined(row.trials, base.trials))
+            rng = np.random.default_rng(SEED)
             low, high = bootstrap_interval(drawn, rng)
             p = sign_flip_test(drawn, rng)
             better = sum(value > 0 if METRICS[name].higher else value < 0 for value in apart.values())
             found[row.group] = (
                 row,
-                Contrast(float(np.mean(list(apart.values()))), low, high, p, p, seeds, better),
+                Contrast(float(np.mean(drawn)), low, high, p, p, seeds, better),
             )
         corrected = holm({group: contrast.p for group, (_, contrast) in found.items()})
         for group, (row, contrast) in found.items():
@@ -91,6 +97,21 @@ def by_trial(values: Mapping[int, float], trials: Mapping[int, int]) -> npt.NDAr
     for seed, value in values.items():
         grouped.setdefault(trials[seed], []).append(value)
     return np.array([np.mean(group) for group in grouped.values()])
+
+
+def joined(*parts: Mapping[int, int]) -> dict[int, int]:
+    """The trials that are independent by all of several groupings {seed: trial}: seeds that share a trial of
+    any of them are one.
+
+    >>> joined({0: 0, 1: 1, 2: 0, 3: 3}, {0: 7, 1: 7, 2: 8, 3: 9})
+    {0: 0, 1: 0, 2: 0, 3: 3}
+    """
+    found = {seed: seed for seed in parts[0]}
+    for part in parts * len(found):  # until nothing changes, and that often at most
+        for seed, other in itertools.combinations(found, 2):
+            if part.get(seed, seed) == part.get(other, other) or found[seed] == found[other]:
+                found[seed] = found[other] = min(found[seed], found[other])
+    return found
 
 
 def over_worlds(cells: Mapping[str, WorldCells], worlds: Sequence[str], name: str) -> dict[int, float]:

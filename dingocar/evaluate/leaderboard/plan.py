@@ -71,7 +71,10 @@ class _Plan:
         if model not in self._trained:
             there = (self.out / "models" / model / MARKER).is_file()
             job = TrainingJob(self.out, self.suite, row, self.code)
-            self._trained[model] = [] if there else self._add(job, self._before_training(row))
+            # A dev world may select the pilot.
+            worlds = world_recordings(self.suite, self.code).values()
+            before = self._before_training(row) + self._recordings(worlds)
+            self._trained[model] = [] if there else self._add(job, before)
         return self._trained[model]
 
     def _before_training(self, row: Row) -> list[int]:

@@ -191,6 +191,10 @@ def _check_method(suite: Suite, method: MethodSpec) -> None:
                 "recording, no randomisation"
             )
     check_options(method)
+    try:
+        load_kind(method.kind).fits(method, suite.picture)
+    except DingocarError as error:
+        raise UsageError(f"{where}: {error}") from None
     lender_of(suite, method)
     asked, pool = labels_asked(method), method.recording if method.labelled is None else method.labelled
     if asked is not None and asked > pool.frames:

@@ -14,11 +14,12 @@ from dingocar.evaluate.leaderboard.contrasts import (
     by_trial,
     close_gaps,
     compare,
+    joined,
     mark_best,
     over_worlds,
 )
 from dingocar.evaluate.leaderboard.figures import METRICS, Cell, Table, TableRow, WorldCells
-from dingocar.evaluate.leaderboard.methods import load_kind
+from dingocar.evaluate.leaderboard.methods import lender_of, load_kind
 from dingocar.evaluate.leaderboard.notes import Note
 from dingocar.evaluate.leaderboard.results import Results
 from dingocar.evaluate.leaderboard.suite import EXPERT, LEAST_SEEDS, MethodSpec, Row, Suite
@@ -85,8 +86,10 @@ def _row(
     runs: Mapping[int, Mapping[str, Any]],
     failed: dict[int, str],
 ) -> TableRow:
-    share = load_kind(method.kind).share
-    trials = {seed: share(method, seed) for seed in runs}
+    maker = lender_of(suite, method) or method
+    trials = joined(
+        *({seed: load_kind(one.kind).share(one, seed) for seed in runs} for one in (method, maker))
+    )
     worlds = {world.name: _cells(world.name, runs, trials) for world in suite.worlds}
     tested = [world.name for world in suite.worlds if world.role == "test"]
     overall = {}
@@ -95,7 +98,7 @@ def _row(
         if means:
             low, high = bootstrap_interval(by_trial(means, trials), np.random.default_rng(SEED))
             iqm = interquartile_mean([worlds[w].cells[name].per_seed[seed] for w in tested for seed in means])
-            mean = float(np.mean(list(means.values())))
+            mean = float(np.mean(by_trial(means, trials)))
             overall[name] = {"mean": mean, "iqm": iqm, "low": low, "high": high}
     some = next(iter(runs.values()))
     speeds = [run["images_per_s"] for run in runs.values() if run.get("images_per_s") is not None]
@@ -107,8 +110,8 @@ def _row(
         frames=some["frames"],
         training_s=float(np.mean([run["training_s"] for run in runs.values()])),
         images_per_s=float(np.mean(speeds)) if speeds else None,
-        selection=method.selection,
-        candidates=len(method.candidates),
+        selection=maker.selection,
+        candidates=len(maker.candidates),
         seeds=list(runs),
         failed=failed,
         worlds=worlds,
@@ -173,10 +176,10 @@ def _notes(suite: Suite, table: Table, results: Results, failed: Mapping[str, st
         )
     if len({row.labels for row in table.rows}) > 1:
         found.append(Note("Rows with different numbers of the target's labels are not compared in bold."))
-    if table.seeds and len(table.seeds) >= LEAST_SEEDS and suite.baseline:
-        found.append(
-            Note(f"With {len(table.seeds)} seeds no p can be smaller than {2 / 2 ** len(table.seeds):.3g}.")
-        )
+    fewest = min((len(set(row.trials.values())) for row in table.rows), default=0)
+    if len(table.seeds) >= LEAST_SEEDS and suite.baseline and fewest:
+        of = "translators" if any(len(set(r.trials.values())) < len(r.seeds) for r in table.rows) else "seeds"
+        found.append(Note(f"With {fewest} {of} no p can be smaller than {2 / 2**fewest:.3g}."))
     if not any(role == "source" for role in table.worlds.values()):
         found.append(Note("No world of the source is driven: a collapse there would not be seen."))
     return found + _small_gaps(table) + _disagreements(table)

@@ -7,7 +7,7 @@ import pytest
 
 from dingocar.errors import UsageError
 from dingocar.evaluate.leaderboard import row as rows
-from dingocar.evaluate.leaderboard.contrasts import by_trial
+from dingocar.evaluate.leaderboard.contrasts import by_trial, joined
 from dingocar.evaluate.leaderboard.keys import model_key, row_key
 from dingocar.evaluate.leaderboard.plan import make_plan
 from dingocar.evaluate.leaderboard.results import Results
@@ -48,12 +48,23 @@ BROKEN = {
     ),
     'methods.mild: options.adapt: is for use = "data"': translating(use="proxy", adapt={"method": "coral"}),
     'methods.mild: options.pilot: is for use = "proxy"': translating(pilot="none"),
-    "methods.mild: unknown method 'corl'": translating(adapt={"method": "corl"}),
+    "methods.mild: options.adapt: unknown method 'corl'": translating(adapt={"method": "corl"}),
     "methods.mild.options.pilot: expected the method whose pilot drives; did you mean 'none'": translating(
         use="proxy", pilot="nnone"
     ),
     "methods.mild.options.pilot: 'mild' has no pilot of its own either": translating(
         use="proxy", pilot="mild"
+    ),
+    "methods.mild.options.pilot: 'oracle' has learned from pictures that look real": translating(
+        use="proxy", pilot="oracle"
+    ),
+    "methods.mild: trains no pilot, so training, candidates and selection are those of 'none'": {
+        **translating(use="proxy"),
+        "training": {"epochs": 3},
+    },
+    "methods.mild: options.adapt: unknown option 'metod'": translating(adapt={"metod": "coral"}),
+    "methods.mild: translator setting image_shape: pictures of 64x84 cannot be halved 3 times": translating(
+        translator="cyclegan", settings={"downsamplings": 3}
     ),
     "methods.mild: a translator's recording must be of the domain sim": {
         **translating(),
@@ -100,7 +111,9 @@ def test_a_translator_is_made_once_for_the_rows_that_share_it(tmp_path):
 
 
 def test_a_lenders_pilot_is_trained_where_its_row_is_not_asked_for(tmp_path):
-    suite = suite_with(more=translating(translators=2, use="proxy", pilot="data"))
+    adapted = translating(translators=2, adapt={"method": "coral"})
+    lent = translating(translators=2, use="proxy", pilot="adapted")
+    suite = suite_with(adapted=adapted, more=lent)
     plan = planned(suite, tmp_path, "linear/proxy/3")
     assert [entry[:2] for entry in plan] == [
         ("prepared", "linear/proxy/1"),
@@ -171,6 +184,20 @@ def test_pilots_of_one_translator_are_one_trial(tmp_path):
     contrast = data.versus["mae"]
     assert contrast.p == pytest.approx(0.5) and contrast.better == 6
     np.testing.assert_allclose(by_trial({0: 1.0, 1: 5.0, 2: 3.0}, data.trials), [2.0, 5.0])
+
+
+def test_what_shares_a_lenders_or_the_baselines_translator_is_one_trial(tmp_path):
+    adapted = translating(translators=1, adapt={"method": "coral"})
+    lent = translating(translators=3, use="proxy", pilot="adapted")
+    suite = suite_with(seeds=range(3), adapted=adapted, lent=lent)
+    suite = dataclasses.replace(suite, baseline="data")
+    figures = {f"linear/{m}/{s}": (0, 0.1) for m in ("none", "data", "lent") for s in range(3)}
+    rows_of = {row.group: row for row in make_table(suite, fill(tmp_path, suite, figures)).rows}
+    assert set(rows_of["linear/lent"].trials.values()) == {0}
+    assert rows_of["linear/none"].trials == {0: 0, 1: 1, 2: 2}
+    # The baseline's pilots 0 and 2 share a translator, so there are two independent differences.
+    assert rows_of["linear/none"].versus["mae"].p == 1.0
+    assert joined({0: 0, 1: 1, 2: 2}, {0: 0, 1: 1, 2: 0}) == {0: 0, 1: 1, 2: 0}
 
 
 def test_a_run_with_a_translator_in_the_data_and_in_the_loop(tmp_path):

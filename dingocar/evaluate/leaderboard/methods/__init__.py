@@ -96,6 +96,8 @@ class Kind:
             its own.
         proxy: the translator that pilots see the target through, in the folder of what is prepared, and its
             direction; None: there is none.
+        learns_translated: whether its pilots learn from pictures that were translated to real ones alone.
+        fits: raises a `DingocarError` where the method does not fit pictures of a suite's (height, width).
     """
 
     train: Callable[[Task], Trained]
@@ -109,6 +111,8 @@ class Kind:
     share: Callable[[MethodSpec, int], int] = lambda method, seed: seed
     lender: Callable[[MethodSpec], str | None] = lambda method: None
     proxy: Callable[[MethodSpec], tuple[str, str] | None] = lambda method: None
+    learns_translated: Callable[[MethodSpec], bool] = lambda method: False
+    fits: Callable[[MethodSpec, tuple[int, ...]], None] = lambda method, picture: None
 
 
 kinds = Registry("method kind", __name__, entry="kind")
@@ -174,6 +178,17 @@ def lender_of(suite: Suite, method: MethodSpec) -> MethodSpec | None:
     lender = known[name]
     if load_kind(lender.kind).lender(lender) is not None:
         raise UsageError(f"{where}: {name!r} has no pilot of its own either; name one that is trained")
+    looks_real = lender.role == "oracle" or lender.recording.domain == "real"
+    if looks_real or load_kind(lender.kind).learns_translated(lender):
+        raise UsageError(
+            f"{where}: {name!r} has learned from pictures that look real, and the translator makes them look "
+            "simulated; name one of simulated pictures"
+        )
+    if method.training or method.candidates or method.selection != "source":
+        raise UsageError(
+            f"methods.{method.name}: trains no pilot, so training, candidates and selection are those of "
+            f"{name!r}; remove them"
+        )
     return lender
 
 

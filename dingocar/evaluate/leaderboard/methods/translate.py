@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 import shutil
 
-from dingocar.errors import UsageError
-from dingocar.evaluate.leaderboard.methods import Kind, Task, Trained, load_kind, options_of
+from dingocar.errors import DingocarError, UsageError
+from dingocar.evaluate.leaderboard.methods import Kind, Task, Trained, check_options, load_kind, options_of
 from dingocar.evaluate.leaderboard.methods.supervised import fit
 from dingocar.evaluate.leaderboard.suite import MethodSpec
 from dingocar.translate import Translator
@@ -75,10 +75,6 @@ def _check(method: MethodSpec) -> None:
         raise UsageError("options.translators and options.steps: expected at least 1")
     if "image_shape" in options["settings"]:
         raise UsageError("options.settings.image_shape: all rows see the suite's picture; remove it")
-    settings = _translator(method, (64, 64)).settings
-    wanted = "to_real" if options["use"] == "data" else "to_sim"
-    if getattr(settings, "direction", wanted) != wanted:
-        raise UsageError(f"options.settings.direction: use = {options['use']!r} needs {wanted!r}")
     if options["use"] == "proxy" and options["adapt"]:
         raise UsageError(
             'options.adapt: is for use = "data"; for a proxy name the adapted pilot\'s row: pilot'
@@ -87,7 +83,23 @@ def _check(method: MethodSpec) -> None:
         raise UsageError('options.pilot: is for use = "proxy"; remove it')
     if options["adapt"]:
         adapted = dataclasses.replace(method, kind="adapt", options=dict(options["adapt"]))
-        load_kind("adapt").check(adapted)
+        try:
+            check_options(adapted)
+        except DingocarError as error:
+            raise UsageError(f"options.adapt: {str(error).partition(': ')[2]}") from None
+
+
+def _fits(method: MethodSpec, picture: tuple[int, ...]) -> None:
+    settings = _translator(method, (picture[0], picture[1])).settings
+    use = options_of(method)["use"]
+    wanted = "to_real" if use == "data" else "to_sim"
+    if getattr(settings, "direction", wanted) != wanted:
+        raise UsageError(f"options.settings.direction: use = {use!r} needs {wanted!r}")
+
+
+def _learns_translated(method: MethodSpec) -> bool:
+    options = options_of(method)
+    return options["use"] == "data" and not options["adapt"]
 
 
 def _lender(method: MethodSpec) -> str | None:
@@ -117,4 +129,6 @@ kind = Kind(
     share=lambda method, seed: seed % int(options_of(method)["translators"]),
     lender=_lender,
     proxy=_proxy,
+    learns_translated=_learns_translated,
+    fits=_fits,
 )
