@@ -69,8 +69,8 @@ def test_what_does_not_fit_is_one_line(trained, monkeypatch):
         stylise(CONTENT, STYLE[:8, :8], trained("style"))
     with pytest.raises(TranslatorError, match="encoder takes pictures of 16x24, these are of 8x8"):
         stylise(CONTENT[:8, :8], STYLE[:8, :8], trained("style"))
-    with pytest.raises(TranslatorError, match="is a cut; only style has an extractor"):
-        stylise(CONTENT, STYLE, trained("cut"))
+    with pytest.raises(TranslatorError, match="is a colour; only style has an extractor"):
+        stylise(CONTENT, STYLE, trained("colour"))
     with pytest.raises(TranslatorError, match="content: expected a number from 0"):
         StyleWeights(content=-1)
 
