@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from dingocar.evaluate.line_report import Thresholds
     from dingocar.translate import RunnableTranslator
 
-#: Tracks that thresholds are tuned on, and others that they are measured on.
-TUNED_ON, MEASURED_ON = ("random:1", "random:2"), ("circuit", "random:101")
+#: Tracks that thresholds are tuned on; they are measured on others.
+TUNED_ON = ("random:1", "random:2")
 
 
 def run(argv: list[str]) -> int:
@@ -74,13 +74,13 @@ def _tune(args: dict[str, Any]) -> int:
 
 
 def _measure(args: dict[str, Any]) -> int:
-    from dingocar.evaluate.line_report import measure, table_text
+    from dingocar.evaluate.line_report import HOME_TRACKS, measure, table_text
 
     thresholds = _thresholds(args)
     translators = _translators(args)
     report = measure(
         thresholds,
-        tuple(args["--track"]) or MEASURED_ON,
+        tuple(args["--track"]) or HOME_TRACKS,
         args["--look"] or "photo",
         args["--randomisation"],
         number(args["--frames"], "--frames", low=2, high=100_000),
@@ -92,12 +92,11 @@ def _measure(args: dict[str, Any]) -> int:
 
 
 def _show(args: dict[str, Any]) -> int:
+    from dingocar.cli.translate import picture_file
     from dingocar.evaluate.line_report import draw_lines
     from dingocar.translate.sheets import save
 
-    out = new_file(args["--out"], "--out")
-    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise UsageError(f"--out {out}: expected a file that ends in .png or .jpg")
+    out = picture_file(args["--out"])
     sheet = draw_lines(_thresholds(args), path(args["--tub"], "--tub"), _translators(args))
     save(sheet, out)
     show({"out": str(out)}, args["--json"], f"wrote {out}")

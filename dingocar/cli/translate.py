@@ -46,6 +46,7 @@ Options:
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from dingocar.cli._common import (
@@ -136,7 +137,7 @@ def _picture(args: dict[str, Any]) -> int:
     from dingocar.images import decode_image
     from dingocar.translate.sheets import save
 
-    out = _picture_file(args["--out"])
+    out = picture_file(args["--out"])
     translator = _loaded(args)
     height, width, _ = translator.image_shape
     image = decode_image(path(args["SOURCE"], "SOURCE"), (height, width))
@@ -151,7 +152,7 @@ def _style(args: dict[str, Any]) -> int:
     from dingocar.translate.gatys import VGG19, StyleWeights, stylise
     from dingocar.translate.sheets import save
 
-    out = _picture_file(args["--out"])
+    out = picture_file(args["--out"])
     steps = optional_number(args["--steps"], "--steps", low=1) or 300
     names = ("content", "style", "variation")
     given = {name: optional_number(args[f"--{name}-weight"], f"--{name}-weight", float) for name in names}
@@ -171,7 +172,8 @@ def _style(args: dict[str, Any]) -> int:
     return 0
 
 
-def _picture_file(text: str) -> Any:
+def picture_file(text: str) -> Path:
+    """The new picture that --out names."""
     out = new_file(text, "--out")
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(f"--out {out}: expected a file that ends in .png or .jpg")

@@ -24,7 +24,7 @@ from dingocar.translate._method import DIRECTIONS, REAL, SIM, LearnedSettings, T
 from dingocar.translate.budget import Budget, learning_rate
 from dingocar.translate.pictures import DomainPictures, load_domains
 from dingocar.translate.runnable import as_bytes
-from dingocar.translate.state import load_state, read_facts, save_state
+from dingocar.translate.state import FILE, load_state, read_facts, save_state
 
 if TYPE_CHECKING:
     import keras
@@ -122,7 +122,7 @@ def train_translator(
     facts = {"translator": translator.name, "settings": dataclasses.asdict(translator.settings), "seed": seed}
     if resume:
         _check_same(folder, facts)
-    elif (folder / "state.npz").exists():
+    elif (folder / FILE).exists():
         raise TranslatorError(
             f"{folder}: holds a training that was stopped; go on with --resume, or remove the folder"
         )

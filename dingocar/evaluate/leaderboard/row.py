@@ -186,22 +186,25 @@ def run_row(job: RowJob, report: Report) -> dict[str, Any]:
         }
     worlds: dict[str, Any] = {}
     paths: Paths = {}
+    loaded = None if row.method is None else load(out, facts)
     for number, world in enumerate(suite.worlds):
-        pilot = None if row.method is None else load(out, facts, world)
+        pilot = None if loaded is None else loaded.in_world(world)
         worlds[world.name], driven = judge(suite, world, pilot)
         paths |= driven
         if pilot is not None:
             worlds[world.name]["offline"] = offline(pilot, recordings[world.name], not world.driven)
-            pilot.close()
         report(_TRAINING + (1 - _TRAINING) * (number + 1) / len(suite.worlds))
-    for name, found in _probes(job, facts, recordings).items():
+    for name, found in _probes(job, facts, recordings, None if loaded is None else loaded.proxy).items():
         worlds[name] |= found
     _save_paths(out, facts["key"], paths)
     return facts | {"worlds": worlds, "seconds": time.perf_counter() - started}
 
 
 def _probes(
-    job: RowJob, facts: Mapping[str, Any], recordings: Mapping[str, HeldOut]
+    job: RowJob,
+    facts: Mapping[str, Any],
+    recordings: Mapping[str, HeldOut],
+    proxy: RunnableTranslator | None,
 ) -> dict[str, dict[str, float]]:
     """How well the pilot's features tell each other world from those of the source, on tracks of tests."""
     from dingocar.zoo.artefact import load_network
@@ -213,29 +216,37 @@ def _probes(
     found = {}
     for world in job.suite.worlds:
         if world.role != "source":
-            held, proxy = recordings[world.name], _proxy(job.out, facts)
+            held = recordings[world.name]
             if proxy is not None:
                 held = dataclasses.replace(held, images=proxy.run_batch(held.images))
             found[world.name] = told_apart(network, source, held, seed)
     return found
 
 
-def load(out: Path, facts: Mapping[str, Any], world: WorldSpec) -> RunnablePilot:
-    """The pilot of a finished row, as it drives in a world: elsewhere than at home through its translator."""
+@dataclass(frozen=True)
+class RowPilot:
+    """The pilot of a finished row, and the translator that it sees other worlds than home through."""
+
+    pilot: RunnablePilot
+    proxy: RunnableTranslator | None = None
+
+    def in_world(self, world: WorldSpec) -> RunnablePilot:
+        """The pilot as it drives in a world."""
+        if self.proxy is None or world.role == "source":
+            return self.pilot
+        return self.pilot.seeing(self.proxy.run_batch)
+
+
+def load(out: Path, facts: Mapping[str, Any]) -> RowPilot:
+    """The pilot of a finished row."""
+    from dingocar.translate import load_translator
     from dingocar.zoo import load_pilot
 
     pilot = load_pilot(out / facts["model"])
-    proxy = None if world.role == "source" else _proxy(out, facts)
-    return pilot if proxy is None else pilot.seeing(proxy.run_batch)
-
-
-def _proxy(out: Path, facts: Mapping[str, Any]) -> RunnableTranslator | None:
     if not facts.get("proxy"):
-        return None
-    from dingocar.translate import load_translator
-
+        return RowPilot(pilot)
     file, direction = facts["proxy"]
-    return load_translator(out / file, direction)
+    return RowPilot(pilot, load_translator(out / file, direction))
 
 
 def trained(job: RowJob | TrainingJob, report: Report) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def film(suite: Suite, out: Path, row_name: str, episode: str, file: Path, scale
     facts = Results(out).of(suite, [row]).get(row.name)
     if facts is None:
         raise UsageError(f"{out}: row {row_name} is not in the results; run dingocar leaderboard run first")
-    pilot = None if row.method is None else load(out, facts, world)
+    pilot = None if row.method is None else load(out, facts).in_world(world)
     if world.place != "sim":
         raise UsageError(f"episode {episode!r}: worlds of {world.place} cannot be filmed")
     camera = _Camera(lap)
