@@ -16,17 +16,6 @@ def reverse_gradient(x: Any, strength: Any) -> Any:
     return still + strength * (still - x)
 
 
-def frozen(dense: Any, x: Any) -> Any:
-    """Applies a dense layer with its weights held fixed: gradients reach `x`, not the layer.
-
-    It equals a second head into which the layer's weights are copied before every batch.
-    """
-    from keras import ops
-
-    y = ops.matmul(x, ops.stop_gradient(dense.kernel)) + ops.stop_gradient(dense.bias)
-    return dense.activation(y)
-
-
 def is_sim(source: Any, target: Any) -> Any:
     """The domain of the rows of `both`: float32 (S + T,), 1 for simulated."""
     from keras import ops

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from dingocar.adapt._method import Method, ScaledSettings
-from dingocar.adapt._ops import both, cross_entropy, frozen, is_sim
+from dingocar.adapt._ops import both, cross_entropy, is_sim
 
 if TYPE_CHECKING:
     import keras
@@ -79,8 +79,11 @@ class Confusion(Method):
             told = head.learn(x, domain)
             doubt = cross_entropy(head(x), 0.5)  # least, log 2, where the logits are 0
             return {"is_sim": ops.stop_gradient(told), "confusion": strength * doubt}
-        said = head(ops.stop_gradient(x))
-        smooshed = frozen(head, x)
+        from dingocar.training.frozen import live_and_frozen
+
+        # It equals a second head into which the first one's weights are copied before every batch.
+        head, smoosh = live_and_frozen(head)
+        said, smooshed = head(ops.stop_gradient(x)), smoosh(x)
         if self.settings.form == "linear":
             losses = (
                 ops.mean(ops.square(said[:, 0] - domain)),

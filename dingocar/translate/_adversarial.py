@@ -25,15 +25,16 @@ def adversarial(
     """
     from keras import ops
 
+    from dingocar.training.frozen import live_and_frozen
     from dingocar.translate._game import least_squares
-    from dingocar.translate._networks import frozen
 
-    critic, pool = networks[f"critic_{domain}"], networks.get(f"pool_{domain}")
+    critic, frozen = live_and_frozen(networks[f"critic_{domain}"])
+    pool = networks.get(f"pool_{domain}")
     seen = ops.stop_gradient(made)
     if pool is not None:
         seen = pool(seen)
     said_genuine, said_made = ops.split(critic(ops.concatenate([genuine, seen])), 2)
     return {
-        f"fool_{domain}": weight * least_squares(frozen(critic, made), 1.0),
+        f"fool_{domain}": weight * least_squares(frozen(made), 1.0),
         f"critic_{domain}": 0.5 * (least_squares(said_genuine, 1.0) + least_squares(said_made, 0.0)),
     }

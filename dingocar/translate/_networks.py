@@ -96,13 +96,6 @@ def discriminator(settings: GanSettings, name: str) -> keras.Model:
     return keras.Model(picture, conv(1, 4, 1, "same", name="patches")(x), name=name)
 
 
-def frozen(network: keras.Model, x: Any) -> Any:
-    """Applies a network with its weights held fixed: gradients reach `x`, not the network."""
-    weights = [ops.stop_gradient(ops.convert_to_tensor(w)) for w in network.trainable_variables]
-    others = [ops.convert_to_tensor(w) for w in network.non_trainable_variables]
-    return network.stateless_call(weights, others, x, training=True)[0]
-
-
 class Pool(layers.Layer):  # type: ignore[misc]
     """Earlier pictures for a discriminator, so that it does not forget (arXiv:1612.07828, section 2.3).
 

@@ -81,24 +81,25 @@ class Style(Translator):
         """See `Translator.losses`."""
         from keras import ops
 
+        from dingocar.training.frozen import live_and_frozen
         from dingocar.translate._extractor import moments
         from dingocar.translate._game import mean_absolute
-        from dingocar.translate._networks import frozen
 
-        settings, encoder, decoder = self.settings, networks["encoder"], networks["decoder"]
+        settings, decoder = self.settings, networks["decoder"]
+        encoder, frozen = live_and_frozen(networks["encoder"])
         given = ops.concatenate([sim, real])
         own = settings.extractor == "own"
         losses: dict[str, Any] = {}
         if own:
             again = decoder(encoder(given)[-1])
             losses["reconstruction"] = settings.reconstruction_weight * mean_absolute(again, given)
-        maps = frozen(encoder, given)
+        maps = frozen(given)
         # Each picture gets the moments of one of the other domain.
         styles = [ops.concatenate(ops.split(each, 2)[::-1]) for each in maps]
         wanted = [moments(each) for each in styles]
         mean, deviation = moments(maps[-1])
         target = (maps[-1] - mean) / deviation * wanted[-1][1] + wanted[-1][0]
-        found = frozen(encoder, decoder(ops.stop_gradient(target)))
+        found = frozen(decoder(ops.stop_gradient(target)))
 
         def apart(ours: Any, theirs: Any) -> Any:
             theirs = ops.stop_gradient(theirs)

@@ -1,34 +1,22 @@
 """TensorFlow and JAX calculate the same losses, and train with every method."""
 
 import importlib.util
-import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from tests.adapt.backends import PILOTS, everything, variants
+from tests.adapt import backends
+from tests.adapt.backends import PILOTS, variants
+from tests.two_backends import on_both
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """What each backend says, {backend: everything}; the other one in a process of its own, meanwhile."""
-    path = tmp_path_factory.mktemp("jax") / "found.json"
-    # What is compiled runs three times: no need to optimise it.
-    quick = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-    env = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": quick}
-    other = subprocess.Popen([sys.executable, "-m", "tests.adapt.backends", str(path)], env=env)
-    try:
-        ours = everything()
-        assert other.wait(timeout=300) == 0
-    finally:
-        other.kill()
-        other.wait()
-    return {"tensorflow": ours, "jax": json.loads(path.read_text())}
+    """What each backend says, {backend: everything}."""
+    ours, theirs = on_both(backends, tmp_path_factory.mktemp("jax") / "found.json")
+    return {"tensorflow": ours, "jax": theirs}
 
 
 @pytest.mark.parametrize("name", variants())

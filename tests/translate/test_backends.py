@@ -1,33 +1,20 @@
 """TensorFlow and JAX calculate the same losses, and train every translator that learns."""
 
 import importlib.util
-import json
-import os
-import subprocess
-import sys
 
 import pytest
 
-from tests.translate.backends import everything
+from tests.translate import backends
 from tests.translate.small import learners
+from tests.two_backends import on_both
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """What each backend says; the other one in a process of its own, meanwhile."""
-    path = tmp_path_factory.mktemp("jax") / "found.json"
-    quick = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-    env = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": quick}
-    other = subprocess.Popen([sys.executable, "-m", "tests.translate.backends", str(path)], env=env)
-    try:
-        ours = everything()
-        assert other.wait(timeout=300) == 0
-    finally:
-        other.kill()
-        other.wait()
-    return ours, json.loads(path.read_text())
+    """What each backend says."""
+    return on_both(backends, tmp_path_factory.mktemp("jax") / "found.json")
 
 
 @pytest.mark.parametrize("name", learners())
