@@ -5,6 +5,8 @@ Usage:
                              [--size HxW] [--minutes N] [--steps N] [--seed N] [--resume]
                              [--set NAME=VALUE]... [--json]
     dingocar translate tub SOURCE --translator FILE --out DIR [--to DOMAIN] [--json]
+    dingocar translate pilot --translator FILE --sim DIR... --out FILE [--seed N] [--set NAME=VALUE]...
+                             [--json]
     dingocar translate picture SOURCE --translator FILE --out FILE [--to DOMAIN] [--json]
     dingocar translate style CONTENT STYLE --out FILE [--extractor FILE] [--steps N] [--content-weight X]
                              [--style-weight X] [--variation-weight X] [--json]
@@ -14,6 +16,7 @@ Usage:
 Commands:
     train    Trains one from tubs of both domains; sheets of pictures to look at, the file's name says where.
     tub      Makes a tub with the same records and translated pictures, for a pilot to learn from.
+    pilot    Trains a pilot on the codes that a unit has for both domains: sees real pictures, needs no label.
     picture  Translates one picture.
     style    Paints what one picture shows in the style of another, pixel by pixel: minutes for one.
     export   Writes one direction as .tflite, for the loop: python manage.py drive --translator FILE
@@ -30,9 +33,9 @@ Options:
     --minutes N        how long to train; otherwise 20, or as --steps says
     --steps N          how many steps to train; with --minutes whichever ends first
                        of style: of Adam on the pixels, otherwise 300
-    --seed N           of weights, batches and what is held out [default: 0]
+    --seed N           of weights, batches, and of a translator also of what is held out [default: 0]
     --resume           go on with a training that was stopped
-    --set NAME=VALUE   a setting of the translator, e.g. filters=48
+    --set NAME=VALUE   a setting of the translator, e.g. filters=48; of a pilot's training, e.g. epochs=20
     --translator FILE  the translator, .keras or .tflite
     --to DOMAIN        what to translate to, sim or real, where the translator can do both
     --extractor FILE   whose features are content and style: vgg19, downloaded once, or a .keras translator of
@@ -67,7 +70,7 @@ from dingocar.words import counted
 
 def run(argv: list[str]) -> int:
     args = parse(__doc__, argv, "dingocar translate")
-    for command in (_train, _tub, _picture, _style, _export, _info):
+    for command in (_train, _tub, _pilot, _picture, _style, _export, _info):
         if args[command.__name__.lstrip("_")]:
             return command(args)
     raise AssertionError("docopt let none through")
@@ -130,6 +133,27 @@ def _tub(args: dict[str, Any]) -> int:
         made = translate_tub(translator, source, out, bar.at)
     skipped = f", {made.skipped} cannot be decoded" if made.skipped else ""
     show(asdict(made), args["--json"], f"{made.tub}: {counted(made.pictures, 'picture')} translated{skipped}")
+    return 0
+
+
+def _pilot(args: dict[str, Any]) -> int:
+    from dataclasses import replace
+
+    from dingocar.training import TrainingSettings
+
+    seed, out = number(args["--seed"], "--seed", low=0), new_file(args["--out"], "--out")
+    settings = replace(TrainingSettings.from_strings(assignments(args["--set"])), seed=seed)
+    translator, tubs = path(args["--translator"], "--translator"), [path(t, "--sim") for t in args["--sim"]]
+    import_keras_quietly()
+    from dingocar.translate.latent import train_latent
+
+    with Progress(1.0, "latent", unit="of the training") as bar:
+        made = train_latent(translator, tubs, out, settings, bar.at)
+    text = (
+        f"{made.model}: drives on real pictures, {made.sim_model} on simulated ones; learned from "
+        f"{counted(made.frames, 'frame')}, steering error {made.validation['mae']:.3f} on frames held out"
+    )
+    show(made.to_json(), args["--json"], text)
     return 0
 
 

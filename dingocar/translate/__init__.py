@@ -34,7 +34,7 @@ translators = Registry(
     entry=Translator,
     in_car=True,
     hidden=(
-        *("artefact", "budget", "export", "gatys", "pictures"),
+        *("artefact", "budget", "export", "gatys", "latent", "pictures"),
         *("proxy", "ros1", "runnable", "sheets", "state", "trainer", "tubs"),
     ),
 )

@@ -166,8 +166,8 @@ class Translator:
     def losses(self, networks: Mapping[str, Any], sim: Any, real: Any) -> dict[str, Any]:
         """The losses of a batch, each to be added, in `keras.ops`.
 
-        A loss must change those networks alone that it is meant for (see `frozen`). Then one optimiser of
-        their sum is as good as one for each network, as Adam keeps its moments for each weight.
+        A loss must change those networks alone that it is meant for (see `dingocar.training.frozen`). Then
+        one optimiser of their sum is as good as one for each, as Adam keeps its moments for each weight.
 
         Args:
             networks: what `networks` made.

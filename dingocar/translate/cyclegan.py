@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
+from dingocar.errors import PilotError, TranslatorError
 from dingocar.translate._adversarial import adversarial
 from dingocar.translate._method import REAL, SIM, GanSettings, Translator
+from dingocar.zoo.pilot import STEERING
 
 
 @dataclass(frozen=True)
@@ -25,16 +28,22 @@ class CycleGanSettings(GanSettings):
         identity_weight: of the difference of a picture that is already of the wanted domain, as a share of
             `cycle_weight`. Without it colours may be inverted early in the training and stay so.
         pool_size: earlier pictures that the discriminators still see.
+        pilot: a `.keras` pilot of simulated pictures that is to steer the same before and after translation,
+            both ways; empty: none. Source: the semantic consistency of CyCADA, arXiv:1711.03213, equation 4.
+        steering_weight: of the mean absolute difference of its steering.
     """
 
     cycle_weight: float = 10.0
     identity_weight: float = 0.5
     pool_size: int = 50
+    pilot: str = ""
+    steering_weight: float = 10.0
 
     ranges: ClassVar[dict[str, tuple[float, float]]] = GanSettings.ranges | {
         "cycle_weight": (0, 1e6),
         "identity_weight": (0, 1e6),
         "pool_size": (0, 10_000),
+        "steering_weight": (0, 1e6),
     }
 
 
@@ -48,7 +57,10 @@ class CycleGan(Translator):
         """See `Translator.networks`."""
         from dingocar.translate._networks import Pool, discriminator, generator
 
-        settings, made = self.settings, {}
+        settings = self.settings
+        made: dict[str, Any] = {}
+        if settings.pilot:
+            made["steering"] = _steering(Path(settings.pilot), settings.image_shape)
         for domain in (REAL, SIM):
             made[f"to_{domain}"] = generator(settings, f"to_{domain}_generator")
             made[f"critic_{domain}"] = discriminator(settings, f"{domain}_discriminator")
@@ -75,8 +87,39 @@ class CycleGan(Translator):
             losses[f"cycle_{domain}"] = cycle * mean_absolute(back, picture)
             losses[f"identity_{domain}"] = identity * mean_absolute(same[domain], picture)
             losses |= adversarial(networks, domain, picture, made[domain])
+            if "steering" in networks:
+                before, after = networks["steering"](picture), networks["steering"](made[other[domain]])
+                difference = mean_absolute(after, ops.stop_gradient(before))
+                losses[f"steering_{domain}"] = self.settings.steering_weight * difference
         return losses
 
     def outputs(self, networks: Mapping[str, Any], sim: Any, real: Any) -> dict[str, Any]:
         """See `Translator.outputs`."""
         return {"to_real": networks["to_real"](sim), "to_sim": networks["to_sim"](real)}
+
+
+def _steering(path: Path, image_shape: tuple[int, int, int]) -> Any:
+    """What a pilot steers, (B, 1), for pictures in [-1, 1]; its weights are held fixed.
+
+    Raises:
+        TranslatorError: no such pilot, or one of another picture or without a head of that name.
+    """
+    from keras import Input, Model, layers
+
+    from dingocar.zoo.artefact import load_network
+
+    try:
+        pilot, network, _ = load_network(path)
+    except PilotError as error:
+        raise TranslatorError(f"translator setting pilot: {error}") from None
+    names = {layer.name for layer in network.layers}
+    if not {"normalise", STEERING} <= names or tuple(network.input_shape[1:]) != tuple(image_shape):
+        raise TranslatorError(
+            f"translator setting pilot: expected one that takes pictures {image_shape} and has a layer "
+            f"'normalise' and a head {STEERING!r}, got {path}, a {pilot.name} of {network.input_shape[1:]}"
+        )
+    # From the first layer of floats on: no gradient reaches a picture of bytes.
+    driver = Model(network.get_layer("normalise").output, network.output[STEERING])
+    driver.trainable = False
+    picture = Input(image_shape, name="picture")
+    return Model(picture, driver(layers.Rescaling(0.5, 0.5)(picture)), name="steering")

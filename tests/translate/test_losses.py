@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 from keras import ops
 
+from dingocar.errors import TranslatorError
 from dingocar.translate._game import Game
 from dingocar.translate._networks import Pool
+from dingocar.zoo import pilots
+from dingocar.zoo.artefact import save_pilot
 from tests.translate.small import SHAPE, learners, pictures, small
 
 
@@ -56,6 +59,37 @@ def test_cyclegan():
         pair = lsgan(nets[f"critic_{domain}"], genuine, fake)
         expected[f"fool_{domain}"], expected[f"critic_{domain}"] = pair
     assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_cyclegan_whose_pilot_must_steer_the_same(tmp_path):
+    pilot = pilots.load("resnet1").from_settings({"image_shape": SHAPE})
+    keras.utils.set_random_seed(4)
+    network = pilot.build()
+    save_pilot(tmp_path / "pilot.keras", network, pilot)
+    made = game("cyclegan", pilot=str(tmp_path / "pilot.keras"), steering_weight=3.0)
+    sim, real, nets = scaled("sim"), scaled("real"), made.networks
+    found = said(made._translator.losses(nets, sim, real))
+
+    def steered(x):
+        as_bytes = np.round(np.asarray(x) * 127.5 + 127.5).astype(np.uint8)
+        return ops.convert_to_numpy(network(as_bytes, training=False)["steering"])
+
+    for domain, picture, other in (("sim", sim, "real"), ("real", real, "sim")):
+        difference = l1(steered(np_of(nets[f"to_{other}"], picture)), steered(picture))
+        assert found[f"steering_{domain}"] == pytest.approx(3 * difference, rel=0.02) and difference > 0.01
+    # The pilot learns nothing.
+    paths = {weights.path.split("/")[0] for weights in made.trainable_variables}
+    assert len(made.trainable_variables) == len(game("cyclegan").trainable_variables)
+    assert "steering" not in paths
+
+
+def test_a_pilot_that_cannot_say_how_it_steers_is_refused(tmp_path):
+    pilot = pilots.load("resnet1").from_settings({"image_shape": (60, 80, 3)})
+    save_pilot(tmp_path / "pilot.keras", pilot.build(), pilot)
+    with pytest.raises(TranslatorError, match=r"expected one that takes pictures \(16, 24, 3\)"):
+        game("cyclegan", pilot=str(tmp_path / "pilot.keras"))
+    with pytest.raises(TranslatorError, match=r"translator setting pilot: .*nothing.keras: no such file"):
+        game("cyclegan", pilot=str(tmp_path / "nothing.keras"))
 
 
 def test_unit_without_its_noise():

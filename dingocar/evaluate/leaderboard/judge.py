@@ -221,11 +221,13 @@ def lagged_error(
     return steering_error(gain * ours, theirs) | {"corr": corr[lag]} | plain
 
 
-def told_apart(network: keras.Model, source: Sequence[HeldOut], target: HeldOut, seed: int) -> dict[str, Any]:
+def told_apart(
+    networks: tuple[keras.Model, keras.Model], source: Sequence[HeldOut], target: HeldOut, seed: int
+) -> dict[str, Any]:
     """How often fresh classifiers tell the two domains right by a pilot's features; see `adapt.probes`.
 
     Args:
-        network: the pilot's.
+        networks: the pilot's at home and elsewhere; the same, for most.
         source, target: recordings of tracks that it was not trained on.
         seed: of the classifiers and what they are trained on.
 
@@ -234,7 +236,10 @@ def told_apart(network: keras.Model, source: Sequence[HeldOut], target: HeldOut,
     """
     from dingocar.adapt.probes import pilot_features, probe_accuracy
 
-    sides = [pilot_features(network, np.concatenate([h.images for h in side])) for side in (source, [target])]
+    sides = [
+        pilot_features(network, np.concatenate([held.images for held in side]))
+        for network, side in zip(networks, (source, [target]), strict=True)
+    ]
     blocks, count = [], 0
     for held in source:
         blocks.append(np.where(held.blocks < 0, -1, held.blocks + count))

@@ -212,29 +212,32 @@ def _probes(
     source = [recordings[w.name] for w in job.suite.worlds if w.role == "source" and w.name in recordings]
     if not source or job.row.seed is None:
         return {}
-    network, seed = load_network(job.out / facts["model"])[1], job.row.seed
+    home, seed = load_network(job.out / facts["model"])[1], job.row.seed
+    elsewhere = load_network(job.out / facts["elsewhere"])[1] if facts.get("elsewhere") else home
     found = {}
     for world in job.suite.worlds:
         if world.role != "source":
             held = recordings[world.name]
             if proxy is not None:
                 held = dataclasses.replace(held, images=proxy.run_batch(held.images))
-            found[world.name] = told_apart(network, source, held, seed)
+            found[world.name] = told_apart((home, elsewhere), source, held, seed)
     return found
 
 
 @dataclass(frozen=True)
 class RowPilot:
-    """The pilot of a finished row, and the translator that it sees other worlds than home through."""
+    """The pilot of a finished row; for worlds other than home its other file, or what it looks through."""
 
     pilot: RunnablePilot
+    elsewhere: RunnablePilot | None = None
     proxy: RunnableTranslator | None = None
 
     def in_world(self, world: WorldSpec) -> RunnablePilot:
         """The pilot as it drives in a world."""
-        if self.proxy is None or world.role == "source":
+        if world.role == "source":
             return self.pilot
-        return self.pilot.seeing(self.proxy.run_batch)
+        pilot = self.elsewhere or self.pilot
+        return pilot if self.proxy is None else pilot.seeing(self.proxy.run_batch)
 
 
 def load(out: Path, facts: Mapping[str, Any]) -> RowPilot:
@@ -242,11 +245,13 @@ def load(out: Path, facts: Mapping[str, Any]) -> RowPilot:
     from dingocar.translate import load_translator
     from dingocar.zoo import load_pilot
 
-    pilot = load_pilot(out / facts["model"])
-    if not facts.get("proxy"):
-        return RowPilot(pilot)
-    file, direction = facts["proxy"]
-    return RowPilot(pilot, load_translator(out / file, direction))
+    found = RowPilot(load_pilot(out / facts["model"]))
+    if facts.get("elsewhere"):
+        found = dataclasses.replace(found, elsewhere=load_pilot(out / facts["elsewhere"]))
+    if facts.get("proxy"):
+        file, direction = facts["proxy"]
+        found = dataclasses.replace(found, proxy=load_translator(out / file, direction))
+    return found
 
 
 def trained(job: RowJob | TrainingJob, report: Report) -> dict[str, Any]:
@@ -330,7 +335,7 @@ def _validation(job: RowJob | TrainingJob, method: MethodSpec, result: Trained) 
     assert world.role == "dev"
     key = world_recordings(job.suite, job.code)[world.name][0]
     held = held_out(recording_folder(job.out, key), job.suite.picture)
-    return float(offline(load_pilot(result.model), held, not world.driven)["mae"])
+    return float(offline(load_pilot(result.elsewhere or result.model), held, not world.driven)["mae"])
 
 
 def _facts(
@@ -344,6 +349,7 @@ def _facts(
     chosen = found[number][1]
     return {
         "model": chosen.model.relative_to(out).as_posix(),
+        "elsewhere": None if chosen.elsewhere is None else chosen.elsewhere.relative_to(out).as_posix(),
         "labels": labels_used(suite, method),
         "frames": chosen.frames,
         "selection": method.selection,

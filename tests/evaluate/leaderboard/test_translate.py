@@ -14,7 +14,9 @@ from dingocar.evaluate.leaderboard.results import Results
 from dingocar.evaluate.leaderboard.rules import labels_used
 from dingocar.evaluate.leaderboard.run import run_suite
 from dingocar.evaluate.leaderboard.table import make_table
+from dingocar.zoo import load_pilot
 from tests.evaluate.leaderboard.making import fill, make_suite
+from tests.translate.small import NETWORKS
 
 PHOTO = {"look": "photo"}
 
@@ -37,7 +39,7 @@ def suite_with(seeds=(0, 1, 2, 3), **methods):
 BROKEN = {
     "methods.mild: unknown translator 'colur'; did you mean 'colour'": translating(translator="colur"),
     "methods.mild: unknown translator setting 'filter'": translating(settings={"filter": 3}),
-    "methods.mild: options.use: expected one of data, proxy, got 'loop'": translating(use="loop"),
+    "methods.mild: options.use: expected one of data, proxy, latent, got 'loop'": translating(use="loop"),
     "methods.mild: a translator learns from pictures of the target: add unlabelled": {"kind": "translate"},
     "methods.mild: options.translators and options.steps: expected at least 1": translating(translators=0),
     "methods.mild: options.settings.image_shape: all rows see the suite's picture": translating(
@@ -48,6 +50,7 @@ BROKEN = {
     ),
     'methods.mild: options.adapt: is for use = "data"': translating(use="proxy", adapt={"method": "coral"}),
     'methods.mild: options.pilot: is for use = "proxy"': translating(pilot="none"),
+    "methods.mild: options.use: 'colour' has no codes that both domains share": translating(use="latent"),
     "methods.mild: options.adapt: unknown method 'corl'": translating(adapt={"method": "corl"}),
     "methods.mild.options.pilot: expected the method whose pilot drives; did you mean 'none'": translating(
         use="proxy", pilot="nnone"
@@ -206,19 +209,24 @@ def test_a_run_with_a_translator_in_the_data_and_in_the_loop(tmp_path):
         "none": {"role": "source"},
         "proxy": translating(use="proxy"),
         "data": translating(adapt={"method": "coral"}),
+        "latent": translating(translator="unit", use="latent", steps=1, settings=NETWORKS),
     }
     world = {"tracks": ["oval"], "laps": 1, "frames": 32, "episode_frames": 8}
     worlds = {"home": {"role": "source", **world}, "away": {"role": "test", **PHOTO, **world}}
     suite = make_suite(seeds=[2], methods=methods, worlds=worlds)
     report = run_suite(suite, tmp_path, only="linear/*")
-    assert not report.failed and len(report.done) == 3
+    assert not report.failed and len(report.done) == 4
     found = Results(tmp_path).of(suite)
-    none, proxy, data = (found[f"linear/{name}/2"] for name in methods)
+    none, proxy, data, latent = (found[f"linear/{name}/2"] for name in methods)
     assert proxy["model"] == none["model"] != data["model"] and proxy["proxy"][1] == "to_sim"
-    assert len(list((tmp_path / "prepared").iterdir())) == 1
+    assert len(list((tmp_path / "prepared").iterdir())) == 2
     assert proxy["worlds"]["home"]["offline"] == none["worlds"]["home"]["offline"]
     assert proxy["worlds"]["away"]["offline"] != none["worlds"]["away"]["offline"]
     assert proxy["worlds"]["away"]["probe_linear"] is not None and "proxy" not in data
+    home, away = (load_pilot(tmp_path / latent[which]) for which in ("model", "elsewhere"))
+    assert (home.looks, away.looks) == ({"sim"}, {"real"}) and latent["worlds"]["away"][
+        "probe_mlp"
+    ] is not None
     assert data["frames"] == 64 and not list(tmp_path.glob("models/*/*/translated"))
     again = run_suite(suite, tmp_path, only="linear/*")
-    assert len(again.kept) == 3 and not again.done
+    assert len(again.kept) == 4 and not again.done

@@ -59,6 +59,7 @@ class Trained:
 
     Attributes:
         model: the pilot's file.
+        elsewhere: its file for other worlds than the source's; None: the same.
         frames: pictures with labels that it had.
         validation_mae: of the steering, on frames of the training recordings that were held out.
         epochs, best_epoch: of the (last) training.
@@ -74,6 +75,7 @@ class Trained:
     best_epoch: int
     images_per_s: float | None = None
     note: str = ""
+    elsewhere: Path | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

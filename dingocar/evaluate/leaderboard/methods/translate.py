@@ -2,13 +2,15 @@
 
 `use = "data"`: the recording is translated to the target, and the pilot learns from that; `use = "proxy"`:
 the target's pictures are translated to simulated ones, and the pilot of another row, the source's or that of
-`pilot`, drives.
+`pilot`, drives; `use = "latent"`: a pilot of its own, whatever the row's is called, learns and drives from
+the codes that the translator has for both.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import shutil
+from pathlib import Path
 
 from dingocar.errors import DingocarError, UsageError
 from dingocar.evaluate.leaderboard.methods import Kind, Task, Trained, check_options, load_kind, options_of
@@ -17,7 +19,7 @@ from dingocar.evaluate.leaderboard.suite import MethodSpec
 from dingocar.translate import Translator
 
 FILE = "translator.keras"
-USES = ("data", "proxy")
+USES = ("data", "proxy", "latent")
 
 
 def _prepare(task: Task) -> None:
@@ -42,11 +44,13 @@ def _translator(method: MethodSpec, picture: tuple[int, int]) -> Translator:
 
 
 def _train(task: Task) -> Trained:
-    """Trains on the translated recording; with `adapt` also by a method of adaptation."""
+    """Trains on the translated recording, with `adapt` also by a method of adaptation; or on its codes."""
     from dingocar.translate import load_translator
     from dingocar.translate.tubs import translate_tub
 
     assert task.prepared is not None
+    if task.options["use"] == "latent":
+        return _train_latent(task, task.prepared / FILE)
     translator = load_translator(task.prepared / FILE, "to_real")
     tub = task.folder / "translated"
     translate_tub(translator, task.tubs["recording"], tub)
@@ -63,6 +67,15 @@ def _train(task: Task) -> Trained:
     return made
 
 
+def _train_latent(task: Task, translator: Path) -> Trained:
+    from dingocar.translate.latent import train_latent
+
+    file = task.folder / "pilot.keras"
+    made = train_latent(translator, [task.tubs["recording"]], file, task.settings, task.on_progress)
+    error = made.validation["mae"]
+    return Trained(made.sim_model, made.frames, error, made.epochs, made.best_epoch, elsewhere=made.model)
+
+
 def _check(method: MethodSpec) -> None:
     options = options_of(method)
     if options["use"] not in USES:
@@ -75,11 +88,16 @@ def _check(method: MethodSpec) -> None:
         raise UsageError("options.translators and options.steps: expected at least 1")
     if "image_shape" in options["settings"]:
         raise UsageError("options.settings.image_shape: all rows see the suite's picture; remove it")
-    if options["use"] == "proxy" and options["adapt"]:
+    if options["use"] != "data" and options["adapt"]:
         raise UsageError(
             'options.adapt: is for use = "data"; for a proxy name the adapted pilot\'s row: pilot'
         )
-    if options["use"] == "data" and options["pilot"]:
+    if options["use"] == "latent" and options["translator"] != "unit":
+        raise UsageError(
+            f"options.use: {options['translator']!r} has no codes that both domains share; take translator = "
+            '"unit"'
+        )
+    if options["use"] != "proxy" and options["pilot"]:
         raise UsageError('options.pilot: is for use = "proxy"; remove it')
     if options["adapt"]:
         adapted = dataclasses.replace(method, kind="adapt", options=dict(options["adapt"]))
@@ -92,7 +110,7 @@ def _check(method: MethodSpec) -> None:
 def _fits(method: MethodSpec, picture: tuple[int, ...]) -> None:
     settings = _translator(method, (picture[0], picture[1])).settings
     use = options_of(method)["use"]
-    wanted = "to_real" if use == "data" else "to_sim"
+    wanted = "to_sim" if use == "proxy" else "to_real"
     if getattr(settings, "direction", wanted) != wanted:
         raise UsageError(f"options.settings.direction: use = {use!r} needs {wanted!r}")
 

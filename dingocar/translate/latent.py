@@ -1,0 +1,219 @@
+"""A pilot that drives from the codes which a translator's two domains share.
+
+Source: the shared latent space of UNIT (arXiv:1703.00848, section 3). The pilot learns from the codes of
+simulated pictures; behind the encoder of the other domain the same layers drive on real ones. Nothing is
+translated on the way, so that it is quicker than a translator in the loop.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dingocar.errors import TrainingError, TranslatorError
+from dingocar.training.dataset import LABELS, Dataset, TubUse, load_dataset
+from dingocar.training.metrics import Metrics, compare
+from dingocar.training.settings import TrainingSettings
+from dingocar.training.split import Split
+from dingocar.translate._method import REAL, SIM
+from dingocar.translate.artefact import load_network, part
+from dingocar.zoo import pilots
+
+if TYPE_CHECKING:
+    import keras
+
+#: Passes over the frames where the settings do not say how many.
+EPOCHS = 12
+_DROPOUT = 0.1
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class LatentPilot:
+    """What was made.
+
+    Attributes:
+        model: the pilot's file that drives on real pictures.
+        sim_model: the same pilot behind the other encoder, for simulated ones.
+        validation: how near its steering came to the driver's, on frames held out; see `compare`.
+        frames: trained on.
+        epochs: done.
+        best_epoch: whose weights were kept.
+    """
+
+    model: Path
+    sim_model: Path
+    validation: Metrics
+    frames: int
+    epochs: int
+    best_epoch: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**vars(self), "model": str(self.model), "sim_model": str(self.sim_model)}
+
+
+def train_latent(
+    translator: Path | str,
+    tubs: Sequence[Path | str],
+    path: Path | str,
+    settings: TrainingSettings | None = None,
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> LatentPilot:
+    """Trains a pilot on the codes of simulated pictures; its files are like any pilot's.
+
+    Args:
+        translator: a `.keras` that has codes, a `unit`.
+        tubs: of simulated pictures, with labels.
+        path: the pilot for real pictures, `.keras`; that for simulated ones is `NAME_sim.keras` beside it.
+        settings: of them epochs (0: `EPOCHS`), batch_size, learning_rate, patience, keep, seed, and those of
+            what is held out. The pictures are not augmented.
+        on_progress: told the share that is done.
+
+    Raises:
+        TranslatorError: the translator has no codes, or a path does not fit.
+        TubError, TrainingError: the tubs cannot be trained on, or are of real pictures.
+    """
+    import keras
+
+    from dingocar.training.trainer import hold_out
+
+    path, settings = Path(path), settings or TrainingSettings()
+    if path.suffix != ".keras" or not path.parent.is_dir():
+        raise TranslatorError(f"{path}: expected a file name that ends in .keras, in a folder that is there")
+    encoders = _encoders(Path(translator))
+    height, width = encoders[SIM].input_shape[1:3]
+    data = load_dataset(tubs, (height, width))
+    _check_domain(data)
+    split = hold_out(data, settings)
+    keras.utils.set_random_seed(settings.seed)
+    codes = _codes(encoders[SIM], data, lambda share: on_progress(0.5 * share))
+    driver = _driver(codes.shape[1:])
+    best = _fit(driver, codes, data, split, settings, lambda share: on_progress(0.5 + 0.5 * share))
+    said = driver.predict(codes[split.validation], batch_size=_BATCH, verbose=0)["steering"][:, 0]
+    validation = compare(said, data.columns[LABELS[0]][split.validation])
+    files = {REAL: path, SIM: path.with_name(f"{path.stem}_sim.keras")}
+    facts = {"metrics": {"steering": validation}, "latent": {"translator": str(translator)}}
+    for domain, file in files.items():
+        _save(
+            file, encoders[domain], driver, [dataclasses.replace(t, looks=domain) for t in data.tubs], facts
+        )
+    return LatentPilot(files[REAL], files[SIM], validation, len(split.train), *best)
+
+
+def _encoders(translator: Path) -> dict[str, keras.Model]:
+    """From each domain's pictures, uint8 (B, H, W, 3), to the codes."""
+    _, network, card = load_network(translator)
+    if not {f"latent_{SIM}", f"latent_{REAL}"} <= set(network.output):
+        raise TranslatorError(
+            f"{translator}: a {card['translator']} has no codes that both domains share; train a unit: "
+            "dingocar translate train --method unit"
+        )
+    return {domain: part(network, domain, f"latent_{domain}") for domain in (SIM, REAL)}
+
+
+def _check_domain(data: Dataset) -> None:
+    for tub in data.tubs:
+        if (tub.looks or tub.domain) == REAL:
+            raise TrainingError(
+                f"{tub.path}: says that its pictures look real; the pilot learns from the codes of simulated "
+                "ones"
+            )
+
+
+def _codes(
+    encoder: keras.Model, data: Dataset, on_progress: Callable[[float], None]
+) -> npt.NDArray[np.float16]:
+    """The codes of all pictures, kept in half precision: there are many numbers in each."""
+    from keras import ops
+
+    (name,) = encoder.output
+    codes = np.empty((len(data.images), *encoder.output[name].shape[1:]), np.float16)
+    for start in range(0, len(codes), _BATCH):
+        found = encoder(data.images[start : start + _BATCH], training=False)[name]
+        codes[start : start + _BATCH] = ops.convert_to_numpy(found)
+        on_progress((start + len(found)) / len(codes))
+    return codes
+
+
+def _driver(shape: tuple[int, ...]) -> keras.Model:
+    """From a code to steering and throttle."""
+    from keras import Input, Model, layers
+
+    from dingocar.zoo import _blocks
+
+    code = x = Input(shape, name="code")
+    # As the decoders saw them in training: where codes differ by less, they mean the same.
+    x = layers.GaussianNoise(1.0, name="code_noise")(x)
+    for number in (1, 2):
+        x = layers.Conv2D(32, 3, 2, "same", activation="relu", name=f"conv2d_{number}")(x)
+        x = layers.Dropout(_DROPOUT, name=f"dropout_{number}")(x)
+    x = layers.Flatten(name="flattened")(x)
+    features = _blocks.dense_features(x, _DROPOUT)
+    return Model(code, _blocks.command_heads(features), name="driver")
+
+
+def _fit(
+    driver: keras.Model,
+    codes: npt.NDArray[np.float16],
+    data: Dataset,
+    split: Split,
+    settings: TrainingSettings,
+    on_progress: Callable[[float], None],
+) -> tuple[int, int]:
+    """Fits the driver and keeps its best weights; returns the epochs done, and the best one's number."""
+    import keras
+
+    epochs = settings.epochs or EPOCHS
+    steps = epochs * -(-len(split.train) // settings.batch_size)
+    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps, alpha=0.01)
+    driver.compile(optimizer=keras.optimizers.Adam(rate), loss={"steering": "mse", "throttle": "mse"})
+
+    def labels(rows: Any) -> dict[str, Any]:
+        heads = zip(("steering", "throttle"), LABELS, strict=True)
+        return {head: data.columns[channel][rows, np.newaxis] for head, channel in heads}
+
+    stop = keras.callbacks.EarlyStopping(
+        patience=settings.patience, restore_best_weights=settings.keep == "best", start_from_epoch=0
+    )
+    tell = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_progress((epoch + 1) / epochs))
+    history = driver.fit(
+        *(codes[split.train], labels(split.train), settings.batch_size, epochs),
+        validation_data=(codes[split.validation], labels(split.validation)),
+        callbacks=[stop, tell],
+        verbose=0,
+    ).history
+    if not np.isfinite(history["loss"]).all():
+        raise TrainingError("training diverged (the loss is no number): set a lower learning_rate")
+    done = len(history["loss"])
+    return done, 1 + int(np.argmin(history["val_loss"])) if settings.keep == "best" else done
+
+
+def _save(
+    path: Path, encoder: keras.Model, driver: keras.Model, tubs: list[TubUse], facts: dict[str, Any]
+) -> None:
+    """Writes the driver behind an encoder as a pilot; its heads are those of `linear`."""
+    import keras
+
+    from dingocar.zoo.artefact import save_pilot
+
+    shape = tuple(encoder.input_shape[1:])
+    image = keras.Input(shape, dtype="uint8", name="image")
+    (name,) = encoder.output
+    # Layer by layer, so that "features" is found in the pilot's network.
+    x = encoder(image)[name]
+    made = {"code": x}
+    for layer in driver.layers[1:]:
+        if layer.name in driver.output:
+            made[layer.name] = layer(made["features"])
+        else:
+            x = made[layer.name] = layer(x)
+    network = keras.Model(image, {head: made[head] for head in driver.output}, name="latent")
+    pilot = pilots.load("linear").from_settings({"image_shape": shape, "dropout": _DROPOUT})
+    save_pilot(path, network, pilot, {**facts, "tubs": [dataclasses.asdict(tub) for tub in tubs]})
