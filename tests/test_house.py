@@ -52,7 +52,7 @@ ONE_PLACE = {
     "adafruit_blinka": "parts/actuators/_i2c.py",
     "picamera2": "parts/cameras/pi.py",
     "libcamera": "parts/cameras/pi.py",
-    "cv2": "parts/cameras/opencv.py",
+    "cv2": ("parts/cameras/opencv.py", "dingocar/evaluate/sift.py"),
     "evdev": "parts/controllers/_evdev.py",
     "starlette": ("parts/controllers/web/", "dingocar/evaluate/view/"),
     "uvicorn": ("parts/controllers/web/", "dingocar/evaluate/view/"),

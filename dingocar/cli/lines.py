@@ -76,7 +76,7 @@ def _tune(args: dict[str, Any]) -> int:
 def _measure(args: dict[str, Any]) -> int:
     from dingocar.evaluate.line_report import HOME_TRACKS, measure, table_text
 
-    thresholds = _thresholds(args)
+    thresholds = read_thresholds(args["--lines"])
     translators = _translators(args)
     report = measure(
         thresholds,
@@ -97,17 +97,18 @@ def _show(args: dict[str, Any]) -> int:
     from dingocar.translate.sheets import save
 
     out = picture_file(args["--out"])
-    sheet = draw_lines(_thresholds(args), path(args["--tub"], "--tub"), _translators(args))
+    sheet = draw_lines(read_thresholds(args["--lines"]), path(args["--tub"], "--tub"), _translators(args))
     save(sheet, out)
     show({"out": str(out)}, args["--json"], f"wrote {out}")
     return 0
 
 
-def _thresholds(args: dict[str, Any]) -> Thresholds:
+def read_thresholds(name: str) -> Thresholds:
+    """The thresholds in the file that --lines names."""
     from dingocar.evaluate.line_report import Thresholds
     from dingocar.files import parse_json
 
-    file = path(args["--lines"], "--lines")
+    file = path(name, "--lines")
     try:
         values = parse_json(file.read_bytes())
     except OSError as error:

@@ -11,6 +11,9 @@ Usage:
     dingocar translate style CONTENT STYLE --out FILE [--extractor FILE] [--steps N] [--content-weight X]
                              [--style-weight X] [--variation-weight X] [--json]
     dingocar translate export --translator FILE [--out FILE] [--to DOMAIN] [--json]
+    dingocar translate report --translator FILE --sim DIR... --real DIR... [--pilot FILE]... [--look NAME]
+                              [--randomisation NAME] [--lines FILE] [--html FILE] [--frames N] [--seed N]
+                              [--json]
     dingocar translate info FILE [--json]
 
 Commands:
@@ -20,6 +23,7 @@ Commands:
     picture  Translates one picture.
     style    Paints what one picture shows in the style of another, pixel by pixel: minutes for one.
     export   Writes one direction as .tflite, for the loop: python manage.py drive --translator FILE
+    report   Judges one: likeness, diversity, what a pilot still steers, time; best on tubs it has not seen.
     info     What a translator's file says about itself.
 
 Options:
@@ -43,6 +47,13 @@ Options:
     --content-weight X    how much the content counts, otherwise 1
     --style-weight X      how much the style counts, otherwise 1000
     --variation-weight X  how much smoothness counts, otherwise 1
+    --pilot FILE       a pilot of simulated or of real pictures, or one of each: what do they steer by
+                       pictures that were translated to theirs?
+    --look NAME        what the real domain is in our simulator, photo say: then true counterparts are known
+    --randomisation NAME  of that look
+    --lines FILE       thresholds from dingocar lines tune, to be measured there
+    --html FILE        also write a page with pictures
+    --frames N         pictures of each domain [default: 400]
     --json             print one JSON object
 """
 
@@ -70,7 +81,7 @@ from dingocar.words import counted
 
 def run(argv: list[str]) -> int:
     args = parse(__doc__, argv, "dingocar translate")
-    for command in (_train, _tub, _pilot, _picture, _style, _export, _info):
+    for command in (_train, _tub, _pilot, _picture, _style, _export, _report, _info):
         if args[command.__name__.lstrip("_")]:
             return command(args)
     raise AssertionError("docopt let none through")
@@ -216,6 +227,12 @@ def _export(args: dict[str, Any]) -> int:
     figures = {"out": str(out), "direction": direction, "bytes": out.stat().st_size}
     show(figures, args["--json"], f"wrote {out}")
     return 0
+
+
+def _report(args: dict[str, Any]) -> int:
+    from dingocar.cli._translate_report import report
+
+    return report(args)
 
 
 def _info(args: dict[str, Any]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -67,3 +68,10 @@ def save(image: Uint8Array, path: Path) -> Path:
     with replacing(path) as temporary:
         Image.fromarray(image).save(temporary, quality=90)
     return path
+
+
+def png(image: Uint8Array) -> bytes:
+    """A sheet as the bytes of a PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "png")
+    return buffer.getvalue()

@@ -1,0 +1,58 @@
+"""`dingocar translate report`: judges a translator, in figures and on a page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dingocar.cli._common import Progress, import_keras_quietly, new_file, note, number, path, show
+from dingocar.errors import UsageError
+
+
+def report(args: dict[str, Any]) -> int:
+    """Judges a translator."""
+    from dingocar.cli.lines import read_thresholds
+    from dingocar.evaluate.domain_report_frames import LEAST_FRAMES, take_frames
+    from dingocar.evaluate.translation_page import report_text, write_report
+    from dingocar.evaluate.translation_report import Place, look, picture_size
+    from dingocar.zoo import load_pilot
+
+    most = number(args["--frames"], "--frames", low=LEAST_FRAMES, high=5000)
+    seed = number(args["--seed"], "--seed", low=0, high=10**6)
+    html = None if args["--html"] is None else new_file(args["--html"], "--html")
+    translator = path(args["--translator"], "--translator")
+    tubs = [path(tub, name) for name in ("--sim", "--real") for tub in args[name]]
+    files = [path(pilot, "--pilot") for pilot in args["--pilot"]]
+    place = _place(args, Place)
+    thresholds = None if args["--lines"] is None else read_thresholds(args["--lines"])
+    with Progress(1.0, "looking", unit="of the report") as bar:
+        frames = take_frames(tubs, (), picture_size(translator), most, lambda share: bar.at(0.2 * share))
+        for file in (translator, *files):
+            import_keras_quietly(file)
+        pilots = [load_pilot(file) for file in files]
+        looked = look(
+            *(translator, frames, pilots, place, thresholds, seed),
+            lambda share: bar.at(0.2 + 0.7 * share),
+        )
+        if html is not None:
+            write_report(html, looked)
+            bar.at(1.0)
+    if html is not None:
+        note(f"wrote {html}")
+    written = {"html": html and str(html)}
+    show(looked.report | written, args["--json"], report_text(looked.report))
+    return 0
+
+
+def _place(args: dict[str, Any], kind: Any) -> Any:
+    """Where the simulator knows true counterparts; None: nowhere."""
+    if args["--look"] is None:
+        for name in ("--randomisation", "--lines"):
+            if args[name] is not None:
+                raise UsageError(f"{name}: is about a place in the simulator; name it: --look photo, say")
+        return None
+    from dingocar.sim import load_look, load_randomisation
+
+    load_look(args["--look"])
+    if args["--randomisation"] is not None:
+        load_randomisation(args["--randomisation"])
+    return kind(args["--look"], args["--randomisation"] or "none")
