@@ -53,7 +53,7 @@ def row_key(suite: Suite, row: Row) -> str:
 
 
 def _deciding(suite: Suite, method: MethodSpec) -> dict[str, Any]:
-    found = {k: v for k, v in asdict(method).items() if k not in ("name", "role")}
+    found = {k: v for k, v in asdict(method).items() if k not in ("name", "role", "pilots")}
     return found | {"training": {**suite.training, **method.training}}
 
 

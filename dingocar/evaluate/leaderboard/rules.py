@@ -157,6 +157,7 @@ def _check_frame(suite: Suite) -> None:
 
 def _check_method(suite: Suite, method: MethodSpec) -> None:
     where = f"methods.{method.name}"
+    _check_pilots(suite, method, f"{where}.pilots")
     targets = target_looks(suite)
     expected = " or ".join(map(repr, targets))
     for candidate in range(len(method.candidates)) if method.candidates else (None,):
@@ -200,6 +201,15 @@ def _check_method(suite: Suite, method: MethodSpec) -> None:
     if asked is not None and asked > pool.frames:
         raise UsageError(f"{where}.options: {asked} labels are asked for, and {pool.frames} are recorded")
     _check_selection(suite, method)
+
+
+def _check_pilots(suite: Suite, method: MethodSpec, where: str) -> None:
+    names = [pilot.name for pilot in suite.pilots]
+    for name in method.pilots:
+        if name not in names:
+            raise UsageError(f"{where}: there is no pilot {name!r}{did_you_mean(name, names)}")
+    if method.pilots and (method.role != "method" or method.name == suite.baseline):
+        raise UsageError(f"{where}: all pilots are compared with {method.name!r}; remove it")
 
 
 def _check_selection(suite: Suite, method: MethodSpec) -> None:

@@ -108,6 +108,7 @@ class MethodSpec:
         candidates: further training settings, one training each; `selection` chooses.
         selection: "source": by frames held out of the training; or the name of a dev world.
         options: of the kind.
+        pilots: names of those that it is tried with; empty: all.
     """
 
     name: str
@@ -120,6 +121,7 @@ class MethodSpec:
     candidates: tuple[Mapping[str, Any], ...] = ()
     selection: str = "source"
     options: Mapping[str, Any] = field(default_factory=dict)
+    pilots: tuple[str, ...] = ()
 
     @property
     def recordings(self) -> dict[str, Recording]:
@@ -224,7 +226,13 @@ class Suite:
         Raises:
             UsageError: none fits.
         """
-        runs = [Row(p, m, seed) for seed in self.seeds for p in self.pilots for m in self.methods]
+        runs = [
+            Row(pilot, method, seed)
+            for seed in self.seeds
+            for pilot in self.pilots
+            for method in self.methods
+            if not method.pilots or pilot.name in method.pilots
+        ]
         rows = [Row(), *runs]
         chosen = [
             row

@@ -31,6 +31,15 @@ def test_rows_are_pilots_times_methods_times_seeds_and_the_expert():
         suite.row("linear/nome/0")
 
 
+def test_a_method_may_be_for_some_pilots_alone():
+    suite = make_suite(pilots__resnet1={}, methods__mild__pilots=["resnet1"])
+    groups = {row.group for row in suite.rows()}
+    assert "resnet1/mild" in groups and "linear/mild" not in groups and len(groups) == 1 + 5
+    whole = make_suite(pilots__resnet1={})
+    # The same row, whoever else is there.
+    assert row_key(whole, whole.row("resnet1/mild/0")) == row_key(suite, suite.row("resnet1/mild/0"))
+
+
 def test_what_is_written_is_read_again():
     suite = make_suite(methods__mild__labelled={"look": "photo", "frames": 20})
     assert suite_from(suite.to_json(), "again") == suite
@@ -53,6 +62,10 @@ BROKEN = {
         "methods__mild__selection": "away",
         "methods__mild__candidates": [{"epochs": 1}, {"epochs": 2}],
     },
+    "methods.mild.pilots: there is no pilot 'linea'; did you mean 'linear'": {
+        "methods__mild__pilots": ["linea"]
+    },
+    "methods.none.pilots: all pilots are compared with 'none'": {"methods__none__pilots": ["linear"]},
     "methods.mild.selection: 'home' is a source world": {"methods__mild__selection": "home"},
     "methods.mild.selection: expected 'source' or a dev world": {"methods__mild__selection": "nowhere"},
     "methods.mild.selection: nothing to select from": {
