@@ -19,7 +19,8 @@ Options:
     --out FILE         tune: the thresholds, .json; show: the sheet, .jpg or .png
     --lines FILE       thresholds of tune
     --track NAME       of the simulator; may be given several times; otherwise two of its own for each command
-    --look NAME        how the world is painted; otherwise flat to tune, photo to measure
+    --look NAME        how the world is painted, or gym-duckietown, where the tracks are its maps; otherwise
+                       flat to tune, photo to measure
     --randomisation NAME   none, mild, strong or a file [default: none]
     --frames N         pictures [default: 400]
     --size HxW         height and width of the pictures [default: 60x80]
@@ -74,14 +75,14 @@ def _tune(args: dict[str, Any]) -> int:
 
 
 def _measure(args: dict[str, Any]) -> int:
-    from dingocar.evaluate.line_report import HOME_TRACKS, measure, table_text
+    from dingocar.evaluate.line_report import default_tracks, measure, table_text
 
     thresholds = read_thresholds(args["--lines"])
-    translators = _translators(args)
+    translators, look = _translators(args), args["--look"] or "photo"
     report = measure(
         thresholds,
-        tuple(args["--track"]) or HOME_TRACKS,
-        args["--look"] or "photo",
+        tuple(args["--track"]) or default_tracks(look),
+        look,
         args["--randomisation"],
         number(args["--frames"], "--frames", low=2, high=100_000),
         number(args["--seed"], "--seed", low=0),

@@ -118,8 +118,10 @@ def pose_error(pictures: LinePictures, lines: Mapping[str, BoolArray]) -> dict[s
 
     Returns:
         `offset_m`, `heading_rad`: mean absolute errors where there is an estimate, None without any; `known`:
-        for which share of the pictures there is one.
+        for which share of the pictures there is one. None for all with a camera that is not ours.
     """
+    if pictures.camera is None:  # nobody knows where on the floor its pixels look
+        return {"offset_m": None, "heading_rad": None, "known": None}
     poses = estimate(lines, pictures.camera, pictures.half_width_m)
     known = np.isfinite(poses.cte_m)
     if not known.any():

@@ -17,6 +17,7 @@ import numpy as np
 from dingocar.errors import ImageError, UsageError
 from dingocar.evaluate.lane_pose import pose_error
 from dingocar.evaluate.line_truth import LinePictures, line_pictures
+from dingocar.evaluate.line_truth_duckietown import MAPS, PLACE, duckietown_line_pictures
 from dingocar.evaluate.lines import (
     Box,
     boxes_from_json,
@@ -93,7 +94,7 @@ def tune_thresholds(
     picture: tuple[int, int],
 ) -> Thresholds:
     """Tunes thresholds on pictures of a look; see `line_pictures` and `tune`."""
-    taken = line_pictures(tracks, look, randomisation, frames, seed, picture)
+    taken = _pictures(tracks, look, randomisation, frames, seed, picture)
     boxes = tune(taken.images, taken.lines)
     return Thresholds(boxes, look, randomisation, picture, scores(taken.images, taken.lines, boxes))
 
@@ -129,7 +130,7 @@ def measure(
     home = line_pictures(
         HOME_TRACKS, thresholds.look, thresholds.randomisation, frames, seed, thresholds.picture
     )
-    away = line_pictures(tracks, look, randomisation, frames, seed, thresholds.picture)
+    away = _pictures(tracks, look, randomisation, frames, seed, thresholds.picture)
     matched = HistogramMatcher.of(home.images).together(away.images)
     ways = {
         "raw": away.images,
@@ -152,6 +153,22 @@ def measure(
         "rows": rows,
         "holds": holds,
     }
+
+
+def default_tracks(look: str) -> tuple[str, ...]:
+    """Where thresholds are measured unless tracks are named."""
+    return MAPS if look == PLACE else HOME_TRACKS
+
+
+def _pictures(
+    tracks: tuple[str, ...], look: str, randomisation: str, frames: int, seed: int, picture: tuple[int, int]
+) -> LinePictures:
+    """Pictures with their true lines, of our simulator or of gym-duckietown."""
+    if look != PLACE:
+        return line_pictures(tracks, look, randomisation, frames, seed, picture)
+    if randomisation != "none":
+        raise UsageError(f"--randomisation {randomisation}: gym-duckietown has none of ours; leave it out")
+    return duckietown_line_pictures(tracks, frames, seed, picture)
 
 
 def _row(name: str, pictures: LinePictures, boxes: Mapping[str, Box]) -> dict[str, Any]:

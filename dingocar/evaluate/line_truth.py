@@ -41,7 +41,7 @@ class LinePictures:
         cte_m: (N,), how far the car is to the right of the middle.
         heading_error_rad: (N,), how far it is turned to the left of the lane.
         half_width_m: (N,), of the track there.
-        camera: that took them.
+        camera: that took them; None where it is not one of ours.
     """
 
     images: Uint8Array
@@ -49,7 +49,7 @@ class LinePictures:
     cte_m: npt.NDArray[np.float64]
     heading_error_rad: npt.NDArray[np.float64]
     half_width_m: npt.NDArray[np.float64]
-    camera: Camera
+    camera: Camera | None
 
     def with_images(self, images: Uint8Array) -> LinePictures:
         """The same places seen otherwise."""

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from dingocar import errors
 from dingocar.errors import HardwareError
@@ -122,6 +123,17 @@ class DuckietownGym:
         """
         self.state = self._ask("step", steering, throttle)
         return self.state
+
+    def lines(self) -> dict[str, npt.NDArray[np.bool_]]:
+        """Where the picture of the state shows the tiles' lines: {"white", "yellow": bool (H, W)}.
+
+        As the package takes them out of its textures. The objects that stand about hide none.
+
+        Raises:
+            HardwareError: the process has ended or does not answer.
+        """
+        found: dict[str, npt.NDArray[np.bool_]] = self._ask("lines")
+        return found
 
     def sine_to_lane(self, ahead_m: float) -> float | None:
         """The sine of the angle, to the right, from the car's heading to a point of the lane's centre.

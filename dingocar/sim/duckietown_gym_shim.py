@@ -92,6 +92,12 @@ def map_names() -> list[str]:
     return sorted(name for name in resources.list_maps() if not name.startswith(("calibration", "regress")))
 
 
+def line_textures() -> tuple[Any, Any]:
+    """The package's functions that find a texture's files, and that load one with nothing but its lines."""
+    world, graphics = load_world(), importlib.import_module("gym_duckietown.graphics")
+    return world.get_texture_file, graphics.load_texture
+
+
 @contextlib.contextmanager
 def no_warnings() -> Iterator[None]:
     """Hides the deprecations of the old packages: nobody who drives can do anything about them."""

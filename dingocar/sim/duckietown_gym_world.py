@@ -12,7 +12,7 @@ from PIL import Image
 from dingocar.errors import UnknownNameError, UsageError
 from dingocar.images import Uint8Array
 from dingocar.sim.duckiebot import wheels
-from dingocar.sim.duckietown_gym_shim import load_package, map_names, no_warnings
+from dingocar.sim.duckietown_gym_shim import line_textures, load_package, map_names, no_warnings
 from dingocar.sim.duckietown_gym_state import DuckietownState
 
 #: The distorted camera is written for this size alone, so smaller pictures are drawn in it and scaled.
@@ -55,6 +55,7 @@ class DuckietownWorld:
                 distortion=distortion and draw,
             )
         self._env.graphics = draw
+        self._line_textures: dict[str, _LineTexture] = {}
         self.state = self.reset(seed)
 
     @property
@@ -138,6 +139,35 @@ class DuckietownWorld:
         right = np.array([math.sin(yaw), 0.0, math.cos(yaw)])
         return float(right @ towards) / max(float(np.linalg.norm(towards)), 1e-9)
 
+    def lines(self) -> dict[str, npt.NDArray[np.bool_]]:
+        """Where the picture of this state shows the tiles' lines: {"white", "yellow": bool (H, W)}.
+
+        The tiles are drawn with nothing but their lines, as the package itself takes them out of its
+        textures, and without the objects that stand about.
+        """
+        env = self._env
+        objects, textures = env.objects, [tile["texture"] for tile in env.grid]
+        env.objects = []
+        try:
+            for tile in env.grid:
+                tile["texture"] = self._line_texture(str(tile["kind"]))
+            with no_warnings():
+                drawn = env.render_obs(segment=True)
+        finally:
+            env.objects = objects
+            for tile, texture in zip(env.grid, textures, strict=True):
+                tile["texture"] = texture
+        covered = {colour: mask.astype(np.uint8) * 255 for colour, mask in line_colours(drawn).items()}
+        return {colour: scaled(mask, self.image_shape) > 127 for colour, mask in covered.items()}
+
+    def _line_texture(self, kind: str) -> _LineTexture:
+        """The lines of a kind of tile."""
+        if kind not in self._line_textures:
+            find, load = line_textures()
+            file = find(f"tiles-processed/{self._env.style}/{kind}/texture")[0]
+            self._line_textures[kind] = _LineTexture(load(file, True), self._gl)
+        return self._line_textures[kind]
+
     def _state(
         self, observation: Uint8Array, reward: float, done: bool, info: dict[str, Any]
     ) -> DuckietownState:
@@ -169,8 +199,32 @@ class DuckietownWorld:
         return float(lane.dist), -float(lane.angle_rad)
 
 
+class _LineTexture:
+    """Stands for a tile's texture, whatever is asked for; their own would take one of another set."""
+
+    def __init__(self, texture: Any, gl: Any) -> None:
+        self._texture, self._gl = texture, gl
+
+    def bind(self, segment: bool = False) -> None:
+        """Makes it the one that is drawn with."""
+        self._gl.glBindTexture(self._texture.target, self._texture.id)
+
+
+def line_colours(image: Uint8Array) -> dict[str, npt.NDArray[np.bool_]]:
+    """Which pixels of lines drawn on black are white and which yellow; all else is black or magenta.
+
+    >>> image = np.array([[[0, 0, 0], [224, 215, 205], [240, 230, 140], [255, 0, 255]]], np.uint8)
+    >>> {colour: mask.tolist() for colour, mask in line_colours(image).items()}
+    {'white': [[False, True, False, False]], 'yellow': [[False, False, True, False]]}
+    """
+    red, green, blue = (image[..., channel].astype(np.int32) for channel in range(3))
+    bright = (np.minimum(red, green) > 60) & (2 * green > np.minimum(red, blue))
+    yellow = bright & (10 * blue < 8 * np.minimum(red, green))
+    return {"white": bright & ~yellow, "yellow": yellow}
+
+
 def scaled(image: npt.NDArray[np.uint8], shape: tuple[int, int]) -> Uint8Array:
-    """A picture scaled by averaging, uint8 (H, W, 3), to `shape` = (height, width)."""
+    """A picture scaled by averaging, uint8 (H, W, 3) or (H, W), to `shape` = (height, width)."""
     if image.shape[:2] == shape:
         return np.ascontiguousarray(image)
     picture = Image.fromarray(np.ascontiguousarray(image))

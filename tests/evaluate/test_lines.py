@@ -1,6 +1,8 @@
 """Lines by colour: true masks, the best thresholds, the pose in the lane, and a verdict that can be both."""
 
+import dataclasses
 import json
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ from PIL import Image
 from dingocar.cli.main import main
 from dingocar.errors import UsageError
 from dingocar.evaluate.lane_pose import estimate, floor_points, pose_error
-from dingocar.evaluate.line_report import Thresholds, measure, table_text
+from dingocar.evaluate.line_report import Thresholds, default_tracks, measure, table_text
 from dingocar.evaluate.line_truth import line_pictures
+from dingocar.evaluate.line_truth_duckietown import duckietown_line_pictures
 from dingocar.evaluate.lines import (
     DUCKIETOWN,
     Box,
@@ -224,3 +227,26 @@ def test_thresholds_that_are_none_are_one_line(content, words, tmp_path, capsys)
     told = capsys.readouterr().err
     assert words in told and told.count("\n") == 1
     assert Box((0, 0, 0), (1, 1, 1)).holds(np.zeros((1, 3), np.uint8)).all()
+
+
+def test_gym_duckietown_is_a_look_without_our_randomisation():
+    boxes = {colour: Box((0, 0, 0), (180, 255, 255)) for colour in ("white", "yellow")}
+    thresholds = Thresholds(boxes, "flat", "none", (30, 40), {})
+    with pytest.raises(UsageError, match="gym-duckietown has none of ours"):
+        measure(thresholds, ("loop_empty",), "gym-duckietown", "mild", 4, 0)
+    assert default_tracks("gym-duckietown") == ("loop_empty", "zigzag_dists") != default_tracks("photo")
+
+
+def test_a_camera_that_is_not_ours_has_no_pose():
+    taken = line_pictures(("circuit",), "flat", "none", 2, 0, (30, 40))
+    unknown = dataclasses.replace(taken, camera=None)
+    assert pose_error(unknown, unknown.lines) == {"offset_m": None, "heading_rad": None, "known": None}
+
+
+@pytest.mark.skipif(find_spec("gym_duckietown") is None, reason="the duckietown extra is not installed")
+def test_pictures_of_gym_duckietown_and_their_lines():
+    taken = duckietown_line_pictures(("small_loop", "loop_empty"), 10, 1, (60, 80))
+    assert taken.images.shape == (10, 60, 80, 3) and taken.camera is None
+    assert all(mask.shape == (10, 60, 80) and mask.any() for mask in taken.lines.values())
+    # Thresholds that are tuned on them find them.
+    assert min(scores(taken.images, taken.lines, tune(taken.images, taken.lines)).values()) > 0.7

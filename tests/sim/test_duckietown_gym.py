@@ -150,6 +150,20 @@ def test_starts_within_a_distance():
 
 
 @needs_it
+def test_lines_are_where_the_picture_shows_them():
+    with DuckietownGym("small_loop", 1, image_shape=(120, 160)) as gym:
+        state, lines = gym.reset(0), gym.lines()
+        image = state.image.astype(float)
+        white, yellow = image[lines["white"]], image[lines["yellow"]]
+        road = image[70:][~(lines["white"] | lines["yellow"])[70:]]
+        assert len(white) > 300 and len(yellow) > 100 and not (lines["white"] & lines["yellow"]).any()
+        assert white.min(axis=1).mean() > road.mean() + 60
+        assert yellow[:, 0].mean() > road.mean() + 60 and (yellow[:, 0] - yellow[:, 2]).mean() > 50
+        # It changes nothing.
+        assert (gym.reset(0).image == state.image).all()
+
+
+@needs_it
 def test_its_end_is_told(gym):
     with DuckietownGym("loop_empty", 1, distortion=False) as other:  # two at once
         assert gym.reset(5).image.shape == other.reset(5).image.shape
