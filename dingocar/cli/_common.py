@@ -100,6 +100,18 @@ def new_file(text: str, name: str) -> Path:
     return file
 
 
+def new_page(text: str, name: str) -> Path:
+    """Converts an argument that is a page to be written; see `new_file`.
+
+    Raises:
+        UsageError: also if it is no .html: another file of that name would be lost.
+    """
+    file = new_file(text, name)
+    if file.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"{name} {file}: expected a file name that ends in .html")
+    return file
+
+
 def this_car(command: str) -> Path:
     """The car folder that a command is given in.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from dingocar.cli._common import Progress, import_keras_quietly, new_file, note, number, path, show
+from dingocar.cli._common import Progress, import_keras_quietly, new_page, note, number, path, show
 from dingocar.errors import UsageError
+from dingocar.tub import open_tub
 
 
 def report(args: dict[str, Any]) -> int:
@@ -13,22 +15,23 @@ def report(args: dict[str, Any]) -> int:
     from dingocar.cli.lines import read_thresholds
     from dingocar.evaluate.domain_report_frames import LEAST_FRAMES, take_frames
     from dingocar.evaluate.translation_page import report_text, write_report
-    from dingocar.evaluate.translation_report import Place, look, picture_size
-    from dingocar.zoo import load_pilot
+    from dingocar.evaluate.translation_report import Place, fitting, look
+    from dingocar.translate.artefact import read_card
 
     most = number(args["--frames"], "--frames", low=LEAST_FRAMES, high=5000)
     seed = number(args["--seed"], "--seed", low=0, high=10**6)
-    html = None if args["--html"] is None else new_file(args["--html"], "--html")
+    html = None if args["--html"] is None else new_page(args["--html"], "--html")
     translator = path(args["--translator"], "--translator")
-    tubs = [path(tub, name) for name in ("--sim", "--real") for tub in args[name]]
+    tubs = [_of_domain(path(tub, name), name) for name in ("--sim", "--real") for tub in args[name]]
     files = [path(pilot, "--pilot") for pilot in args["--pilot"]]
     place = _place(args, Place)
     thresholds = None if args["--lines"] is None else read_thresholds(args["--lines"])
+    pilots = fitting(translator, files, thresholds)
+    height, width, _ = read_card(translator)["image_shape"]
     with Progress(1.0, "looking", unit="of the report") as bar:
-        frames = take_frames(tubs, (), picture_size(translator), most, lambda share: bar.at(0.2 * share))
+        frames = take_frames(tubs, (), (height, width), most, lambda share: bar.at(0.2 * share))
         for file in (translator, *files):
             import_keras_quietly(file)
-        pilots = [load_pilot(file) for file in files]
         looked = look(
             *(translator, frames, pilots, place, thresholds, seed),
             lambda share: bar.at(0.2 + 0.7 * share),
@@ -56,3 +59,13 @@ def _place(args: dict[str, Any], kind: Any) -> Any:
     if args["--randomisation"] is not None:
         load_randomisation(args["--randomisation"])
     return kind(args["--look"], args["--randomisation"] or "none")
+
+
+def _of_domain(tub: Path, name: str) -> Path:
+    """A tub that does not say that it is of the other domain."""
+    domain, other = name.removeprefix("--"), {"--sim": "real", "--real": "sim"}[name]
+    if open_tub(tub).domain == other:
+        raise UsageError(
+            f"{name} {tub}: says that its pictures are {other}, not {domain}; give it as --{other}"
+        )
+    return tub

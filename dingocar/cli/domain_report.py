@@ -24,7 +24,17 @@ Options:
 
 from __future__ import annotations
 
-from dingocar.cli._common import Progress, import_keras_quietly, new_file, note, number, parse, path, show
+from dingocar.cli._common import (
+    Progress,
+    import_keras_quietly,
+    new_file,
+    new_page,
+    note,
+    number,
+    parse,
+    path,
+    show,
+)
 from dingocar.errors import UsageError
 
 
@@ -37,7 +47,7 @@ def run(argv: list[str]) -> int:
     args = parse(__doc__, argv, "dingocar domain-report")
     most = number(args["--frames"], "--frames", low=LEAST_FRAMES, high=5000)
     seed = number(args["--seed"], "--seed", low=0, high=10**6)
-    html = None if args["--html"] is None else new_file(args["--html"], "--html")
+    html = None if args["--html"] is None else new_page(args["--html"], "--html")
     dump = None if args["--dump"] is None else new_file(args["--dump"], "--dump")
     model = path(args["--model"], "--model")
     tubs, unlabelled = ([path(tub, name) for tub in args[name]] for name in ("--tub", "--unlabelled"))

@@ -30,7 +30,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dingocar.cli._common import Progress, new_file, note, number, optional_path, parse, path, show
+from dingocar.cli._common import Progress, new_file, new_page, note, number, optional_path, parse, path, show
 from dingocar.errors import UsageError
 from dingocar.words import counted
 
@@ -93,7 +93,7 @@ def _show(args: dict[str, Any]) -> int:
     from dingocar.evaluate.leaderboard.table import make_table
     from dingocar.evaluate.leaderboard.text import text_of
 
-    html = None if args["--html"] is None else new_file(args["--html"], "--html")
+    html = None if args["--html"] is None else new_page(args["--html"], "--html")
     markdown = None if args["--markdown"] is None else new_file(args["--markdown"], "--markdown")
     exported = None if args["--export"] is None else new_file(args["--export"], "--export")
     suite, out = _suite(args["SUITE"], args["--out"])

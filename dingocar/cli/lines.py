@@ -43,9 +43,6 @@ if TYPE_CHECKING:
     from dingocar.evaluate.line_report import Thresholds
     from dingocar.translate import RunnableTranslator
 
-#: Tracks that thresholds are tuned on; they are measured on others.
-TUNED_ON = ("random:1", "random:2")
-
 
 def run(argv: list[str]) -> int:
     args = parse(__doc__, argv, "dingocar lines")
@@ -56,13 +53,13 @@ def run(argv: list[str]) -> int:
 
 def _tune(args: dict[str, Any]) -> int:
     from dingocar.cli.translate import size_of
-    from dingocar.evaluate.line_report import tune_thresholds
+    from dingocar.evaluate.line_report import tune_thresholds, tuning_tracks
     from dingocar.files import replace_file
 
-    out = new_file(args["--out"], "--out")
+    out, look = new_file(args["--out"], "--out"), args["--look"] or "flat"
     found = tune_thresholds(
-        tuple(args["--track"]) or TUNED_ON,
-        args["--look"] or "flat",
+        tuple(args["--track"]) or tuning_tracks(look),
+        look,
         args["--randomisation"],
         number(args["--frames"], "--frames", low=2, high=100_000),
         number(args["--seed"], "--seed", low=0),

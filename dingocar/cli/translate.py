@@ -29,7 +29,8 @@ Commands:
 Options:
     --sim DIR          a tub of simulated pictures; may be given several times, labels are not used
     --real DIR         a tub of real pictures, likewise
-    --out FILE         what to write; for export otherwise NAME_to_DOMAIN.tflite beside the translator
+    --out FILE         what to write; for export otherwise NAME_to_DOMAIN.tflite beside the translator; of
+                       pilot the one for real pictures, and NAME_sim.keras beside it for simulated ones
     --method NAME      see dingocar list translators [default: cyclegan]
     --preset NAME      sizes of picture and networks: 60x80, 120x160, or published, which needs a GPU
                        [default: 60x80]
@@ -151,20 +152,26 @@ def _pilot(args: dict[str, Any]) -> int:
     from dataclasses import replace
 
     from dingocar.training import TrainingSettings
+    from dingocar.translate.latent import SETTINGS, train_latent
 
     seed, out = number(args["--seed"], "--seed", low=0), new_file(args["--out"], "--out")
-    settings = replace(TrainingSettings.from_strings(assignments(args["--set"])), seed=seed)
+    given = assignments(args["--set"])
+    made = TrainingSettings.from_strings(given)
+    for name in given:
+        if name == "seed" or name not in SETTINGS:
+            instead = "give --seed" if name == "seed" else f"only {', '.join(SETTINGS)} count here"
+            raise UsageError(f"--set {name}: {instead}")
+    settings = replace(made, seed=seed)
     translator, tubs = path(args["--translator"], "--translator"), [path(t, "--sim") for t in args["--sim"]]
     import_keras_quietly()
-    from dingocar.translate.latent import train_latent
-
     with Progress(1.0, "latent", unit="of the training") as bar:
-        made = train_latent(translator, tubs, out, settings, bar.at)
+        pilot = train_latent(translator, tubs, out, settings, bar.at)
     text = (
-        f"{made.model}: drives on real pictures, {made.sim_model} on simulated ones; learned from "
-        f"{counted(made.frames, 'frame')}, steering error {made.validation['mae']:.3f} on frames held out"
+        f"{pilot.model}: drives on real pictures, {pilot.sim_model} on simulated ones; learned from "
+        f"{counted(pilot.frames, 'frame')}, steering error {pilot.validation['mae']:.3f} on simulated frames "
+        "held out"
     )
-    show(made.to_json(), args["--json"], text)
+    show(pilot.to_json(), args["--json"], text)
     return 0
 
 

@@ -124,7 +124,7 @@ class Comparison:
         """Compares a half of each set's blocks with the other half as a floor, and then each pair of sets."""
         gaps = []
         for pictures, values in zip(self._all[: self._count], self._scaled, strict=False):
-            half = _half(pictures.blocks, np.random.default_rng([self._seed, 2]))
+            half = half_of(pictures.blocks, np.random.default_rng([self._seed, 2]))
             halves = (values[half], pictures.blocks[half]), (values[~half], pictures.blocks[~half])
             gaps.append(self._gap((pictures.name, "its other half"), *halves, floor=True))
         pairs = list(combinations(range(self._count), 2))
@@ -166,7 +166,7 @@ class Comparison:
         return Gap(*names, accuracy, low, high, distance, kid, kid_low, kid_high, floor)
 
 
-def _half(blocks: IntArray, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def half_of(blocks: IntArray, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """Which pictures are of a half of the blocks drawn by chance."""
     names, index = np.unique(blocks, return_inverse=True)
     return np.asarray(rng.permutation(len(names))[index] % 2 == 0)

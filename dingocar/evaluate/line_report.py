@@ -17,7 +17,12 @@ import numpy as np
 from dingocar.errors import ImageError, UsageError
 from dingocar.evaluate.lane_pose import pose_error
 from dingocar.evaluate.line_truth import LinePictures, line_pictures
-from dingocar.evaluate.line_truth_duckietown import MAPS, PLACE, duckietown_line_pictures
+from dingocar.evaluate.line_truth_duckietown import (
+    MAPS,
+    PLACE,
+    TUNING_MAPS,
+    duckietown_line_pictures,
+)
 from dingocar.evaluate.lines import (
     Box,
     boxes_from_json,
@@ -37,7 +42,8 @@ from dingocar.tub import open_tub
 WANTED = 0.8
 #: A smaller loss leaves nothing to recover.
 LEAST_LOSS = 0.05
-#: Tracks that home's F1 is measured on: others than those that were tuned on.
+#: Tracks that thresholds are tuned on, and others that they are measured on.
+TUNING_TRACKS = ("random:1", "random:2")
 HOME_TRACKS = ("circuit", "random:101")
 _PAINT = {"white": (255, 0, 255), "yellow": (0, 255, 255)}
 
@@ -127,9 +133,8 @@ def measure(
                 f"translator {name}: takes pictures of {height}x{width}, the thresholds are for "
                 f"{thresholds.picture[0]}x{thresholds.picture[1]}"
             )
-    home = line_pictures(
-        HOME_TRACKS, thresholds.look, thresholds.randomisation, frames, seed, thresholds.picture
-    )
+    where = (default_tracks(thresholds.look), thresholds.look, thresholds.randomisation)
+    home = _pictures(*where, frames, seed, thresholds.picture)
     away = _pictures(tracks, look, randomisation, frames, seed, thresholds.picture)
     matched = HistogramMatcher.of(home.images).together(away.images)
     ways = {
@@ -153,6 +158,11 @@ def measure(
         "rows": rows,
         "holds": holds,
     }
+
+
+def tuning_tracks(look: str) -> tuple[str, ...]:
+    """Where thresholds are tuned unless tracks are named; they are measured on others."""
+    return TUNING_MAPS if look == PLACE else TUNING_TRACKS
 
 
 def default_tracks(look: str) -> tuple[str, ...]:

@@ -14,8 +14,9 @@ from dingocar.sim.duckietown_gym import DuckietownExpert, DuckietownGym
 
 #: The look of this name is that place, as in a leaderboard's suite.
 PLACE = "gym-duckietown"
-#: Maps where nothing is recorded that a translator of the trials learns from.
+#: Maps where nothing is recorded that a translator of the trials learns from; and others, to tune on.
 MAPS = ("loop_empty", "zigzag_dists")
+TUNING_MAPS = ("small_loop", "ETH_large_loop")
 #: Of the driving: velocity in their units, and how far a start may be turned from the lane.
 _VELOCITY, _START_ANGLE_DEG = 0.3, 20.0
 #: One picture of so many steps, and so many of an episode.

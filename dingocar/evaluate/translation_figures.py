@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dingocar.evaluate.domain_gap import LIMIT, features, kernel_distance
-from dingocar.images import Uint8Array
+from dingocar.evaluate.domain_gap import LIMIT, kernel_distance
 from dingocar.training.metrics import compare
 
 FloatArray = npt.NDArray[np.float64]
@@ -64,21 +63,18 @@ class Side:
 
 
 class Space:
-    """The features of genuine pictures of both domains: their scale and their principal components."""
+    """Scale and principal components of the features of genuine pictures of both domains, (N, F) each."""
 
-    def __init__(self, *genuine: Uint8Array) -> None:
-        known = np.concatenate([features(images) for images in genuine])
+    def __init__(self, *genuine: FloatArray) -> None:
+        known = np.concatenate(genuine)
         self._middle, self._spread = known.mean(axis=0), known.std(axis=0) + 1e-6
-        scaled = self._scaled(known)
+        scaled = self.scaled(known)
         _, _, axes = np.linalg.svd(scaled - scaled.mean(axis=0), full_matrices=False)
         self._axes = axes[:COMPONENTS].T
 
-    def _scaled(self, values: FloatArray) -> FloatArray:
+    def scaled(self, values: FloatArray) -> FloatArray:
+        """Features, (N, F), on one scale."""
         return np.asarray(np.clip((values - self._middle) / self._spread, -LIMIT, LIMIT))
-
-    def of(self, images: Uint8Array) -> FloatArray:
-        """The scaled features of uint8 (N, H, W, 3) pictures, float64 (N, F)."""
-        return self._scaled(features(images))
 
     def likeness(
         self, made: tuple[FloatArray, IntArray], genuine: tuple[FloatArray, IntArray], count: int, seed: int
@@ -86,7 +82,7 @@ class Space:
         """How far two sets are from each other.
 
         Args:
-            made, genuine: features (N, F) and the stretch of each picture.
+            made, genuine: scaled features (N, F) and the stretch of each picture.
             count: pictures of each to draw for the Frechet distance.
             seed: draws them, and what is resampled.
         """

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from dingocar.evaluate.report import as_png, new_figure, write_page
-from dingocar.evaluate.translation_figures import SIDES
+from dingocar.evaluate.translation_figures import SIDES, TURN
 from dingocar.evaluate.translation_report import Looked
+from dingocar.translate._method import DIRECTIONS
 from dingocar.translate.sheets import laid_out, some
 from dingocar.translate.sheets import png as sheet_png
 
-_DOMAIN = {"to_real": ("sim", "real"), "to_sim": ("real", "sim")}
+#: What the last columns of a table of steering mean.
+LOST = f"lost: a turn that is steered less than half as far, a straight that is steered beyond {TURN}"
 
 
 def report_text(report: Mapping[str, Any]) -> str:
@@ -25,6 +27,7 @@ def report_text(report: Mapping[str, Any]) -> str:
         lines += [f"  {row['figure']:<38}{row['value']}" for row in rows_of(found)]
         steered = [] if found["steering"] is None else steering_rows(found)
         if steered:
+            lines.append(f"  steering; {LOST}:")
             lines += [
                 "  " + "".join(f"{cell:<16}" for cell in row)
                 for row in (steered[0], *map(dict.values, steered))
@@ -81,10 +84,12 @@ def meaning(report: Mapping[str, Any]) -> str:
     """What the figures say, in plain words."""
     said = []
     for direction, found in report["directions"].items():
-        here, there = _DOMAIN[direction]
+        here, there = _domains(direction)
         before, after, floor = (found[which]["frechet"] for which in ("before", "after", "floor"))
-        closed = (before - after) / (before - floor) if before > floor else 0.0
-        text = f"{here} to {there}: {closed:.0%} of the distance in looks is closed"
+        text = f"{here} to {there}: in looks there is nothing to close"
+        if before > floor:
+            share = (before - after) / (before - floor)
+            text = f"{here} to {there}: {share:.0%} of the distance in looks is closed"
         steering = found["steering"]
         if steering is not None and steering["translated"] is not None:
             mae = [steering[which]["mae"] for which in ("translated", "untranslated")]
@@ -98,6 +103,11 @@ def meaning(report: Mapping[str, Any]) -> str:
     return "; ".join(said) + ". Distances in looks say little about what the pictures still show."
 
 
+def _domains(direction: str) -> tuple[str, str]:
+    """What a direction takes, and what it makes."""
+    return DIRECTIONS[direction], direction.removeprefix("to_")
+
+
 def write_report(file: Path, looked: Looked) -> None:
     """Writes the page: one HTML file that needs no other.
 
@@ -106,7 +116,7 @@ def write_report(file: Path, looked: Looked) -> None:
     """
     pictures, tables = {}, {}
     for direction, found in looked.report["directions"].items():
-        here, there = _DOMAIN[direction]
+        here, there = _domains(direction)
         given, made, genuine = (some(images) for images in looked.shown[direction])
         rows = [(here, given), (f"{here} to {there}", made), (f"{there}, to compare", genuine)]
         pictures[f"{here} pictures, translated, and genuine ones of other places"] = sheet_png(laid_out(rows))
@@ -120,9 +130,7 @@ def write_report(file: Path, looked: Looked) -> None:
         heading = f"{here} to {there}"
         tables[heading] = rows_of(found)
         if found["steering"] is not None and steering_rows(found):
-            tables[f"{heading}: steering; a side is lost where it is steered less than half as far"] = (
-                steering_rows(found)
-            )
+            tables[f"{heading}: steering; {LOST}"] = steering_rows(found)
     title = f"{looked.report['translator']['name']}: {looked.report['translator']['path']}"
     write_page(file, title, meaning(looked.report), pictures, tables)
 

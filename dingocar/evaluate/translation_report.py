@@ -11,16 +11,24 @@ from typing import Any
 import numpy as np
 
 from dingocar.errors import MissingExtraError, UsageError
+from dingocar.evaluate.domain_gap import features, half_of
 from dingocar.evaluate.domain_report_frames import Frames
 from dingocar.evaluate.line_report import Thresholds, measure
 from dingocar.evaluate.line_truth import line_pictures
 from dingocar.evaluate.sift import matches
-from dingocar.evaluate.translation_figures import Space, diversity, steered
+from dingocar.evaluate.translation_figures import FloatArray, Space, diversity, steered
 from dingocar.images import Uint8Array
+from dingocar.sim import load_randomisation
+from dingocar.sim.physics import Physics
 from dingocar.translate import RunnableTranslator, load_translator
+from dingocar.translate._method import REAL, SIM
 from dingocar.translate.artefact import read_card
-from dingocar.zoo import RunnablePilot
+from dingocar.zoo import load_pilot
+from dingocar.zoo.artefact import read_card as read_pilot_card
+from dingocar.zoo.runnable import looks_of
 
+#: The frozen network needs pictures of at least so many pixels each way.
+LEAST_PX = 32
 #: Pictures that one after the other is timed on, after some to warm up.
 TIMED, WARM_UP = 100, 10
 #: Pictures whose keypoints are matched, at most.
@@ -60,16 +68,70 @@ class Looked:
     steering: dict[str, tuple[Any, Any]]
 
 
-def picture_size(path: Path | str) -> tuple[int, int]:
-    """(height, width) of a translator's pictures."""
-    height, width, _ = read_card(path)["image_shape"]
-    return height, width
+def fitting(
+    path: Path | str, pilots: Sequence[Path | str] = (), thresholds: Thresholds | None = None
+) -> dict[str, Path]:
+    """Checks, before any work, that what is asked of a translator can be said.
+
+    Args:
+        path: the translator.
+        pilots: files of pilots that each know simulated or real pictures.
+        thresholds: of lines.
+
+    Returns:
+        The pilots by the domain, "sim" or "real", that they know.
+
+    Raises:
+        TranslatorError, PilotError: a file is no translator, or no pilot of dingocar.
+        UsageError: its pictures are too small, or a pilot or the thresholds do not fit.
+    """
+    card = read_card(path)
+    height, width, _ = card["image_shape"]
+    if min(height, width) < LEAST_PX:
+        raise UsageError(
+            f"{path}: pictures of {height}x{width} are too small to be judged; expected at least "
+            f"{LEAST_PX}x{LEAST_PX}"
+        )
+    if thresholds is not None and "to_sim" not in card["directions"]:
+        raise UsageError(f"--lines: are for simulated pictures, and {path} makes none; leave them out")
+    if thresholds is not None and thresholds.picture != (height, width):
+        raise UsageError(
+            f"--lines: are for pictures of {thresholds.picture[0]}x{thresholds.picture[1]}, the translator's "
+            f"are {height}x{width}; make them with dingocar lines tune --size {height}x{width}"
+        )
+    found: dict[str, Path] = {}
+    for pilot in map(Path, pilots):
+        domain = _domain(pilot, card)
+        if domain in found:
+            raise UsageError(f"{pilot}: a second pilot of {domain} pictures; one for each domain is asked")
+        found[domain] = pilot
+    return found
+
+
+def _domain(pilot: Path, card: Mapping[str, Any]) -> str:
+    """The domain that a pilot knows, if the translator makes pictures of that domain and its size."""
+    known = read_pilot_card(pilot)
+    if known["image_shape"] != card["image_shape"]:
+        raise UsageError(
+            f"{pilot}: takes pictures {tuple(known['image_shape'])}, the translator's are "
+            f"{tuple(card['image_shape'])}; name another pilot"
+        )
+    looks = looks_of(known)
+    if len(looks) != 1:
+        raise UsageError(
+            f"{pilot}: expected a pilot that has learned from one domain, it has from "
+            f"{' and '.join(sorted(looks)) or 'none that it names'}; name another one"
+        )
+    (domain,) = looks
+    if f"to_{domain}" not in card["directions"]:
+        raise UsageError(f"{pilot}: knows {domain} pictures, and the translator makes none; leave it out")
+    return domain
 
 
 def look(
     path: Path | str,
     frames: Frames,
-    pilots: Sequence[RunnablePilot] = (),
+    pilots: Mapping[str, Path] | None = None,
     place: Place | None = None,
     thresholds: Thresholds | None = None,
     seed: int = 0,
@@ -80,7 +142,8 @@ def look(
     Args:
         path: the translator, `.keras` or `.tflite`.
         frames: pictures of both domains, of the translator's size; better none that it has learned from.
-        pilots: each is asked what it steers by pictures translated to the domain that it knows.
+        pilots: by the domain that they know, see `fitting`: each is asked what it steers by pictures
+            translated to that.
         place: where true counterparts are known.
         thresholds: of lines, to be measured there.
         seed: draws halves and intervals.
@@ -100,9 +163,10 @@ def look(
     """
     card = read_card(path)
     directions = card["directions"]
-    asked = _by_domain(pilots, card)
-    given = {domain: frames.rows(domain) for domain in ("sim", "real")}
-    space = Space(*(frames.images[rows] for rows in given.values()))
+    given = {domain: frames.rows(domain) for domain in (SIM, REAL)}
+    seen = {domain: features(frames.images[rows]) for domain, rows in given.items()}
+    space = Space(*seen.values())
+    seen = {domain: space.scaled(values) for domain, values in seen.items()}
     report: dict[str, Any] = {
         "translator": {"path": str(path), "name": card["translator"], "image_shape": card["image_shape"]},
         "pictures": {domain: len(rows) for domain, rows in given.items()},
@@ -112,37 +176,16 @@ def look(
     known = None if place is None else counterparts(place, card["image_shape"][:2], seed)
     for number, direction in enumerate(directions):
         with_part = load_translator(path, direction)
-        pilot = asked.get(with_part.gives)
-        report["directions"][direction] = _direction(found, with_part, frames, space, pilot, known, seed)
+        facts = _direction(found, with_part, frames, space, seen, seed)
+        facts["steering"] = _steering(found, with_part, (pilots or {}).get(with_part.gives), frames)
+        facts["paired"] = None if known is None else _paired(found, with_part, known)
+        facts["lines"] = None
+        report["directions"][direction] = facts
         if direction == "to_sim" and thresholds is not None and place is not None:
             where = (place.tracks, place.look, place.randomisation, place.frames, seed)
-            lines = measure(thresholds, *where, {"translated": with_part})
-            report["directions"][direction]["lines"] = lines
+            facts["lines"] = measure(thresholds, *where, {"translated": with_part})
         with_part.close()
         on_progress((number + 1) / len(directions))
-    return found
-
-
-def _by_domain(pilots: Sequence[RunnablePilot], card: Mapping[str, Any]) -> dict[str, RunnablePilot]:
-    """The pilots by the domain that they know."""
-    found: dict[str, RunnablePilot] = {}
-    for pilot in pilots:
-        if list(pilot.image_shape) != list(card["image_shape"]):
-            raise UsageError(
-                f"{pilot.path}: takes pictures {tuple(pilot.image_shape)}, the translator's are "
-                f"{tuple(card['image_shape'])}; name another pilot"
-            )
-        if len(pilot.looks) != 1:
-            raise UsageError(
-                f"{pilot.path}: expected a pilot that has learned from one domain, it has from "
-                f"{' and '.join(sorted(pilot.looks)) or 'none that it names'}; name another one"
-            )
-        (domain,) = pilot.looks
-        if domain in found:
-            raise UsageError(
-                f"{pilot.path}: a second pilot of {domain} pictures; one for each domain is asked"
-            )
-        found[domain] = pilot
     return found
 
 
@@ -150,20 +193,20 @@ def counterparts(place: Place, size: Sequence[int], seed: int) -> dict[str, Uint
     """The same states in the look `flat` and in a place: {"sim", "real": uint8 (N, H, W, 3)}.
 
     Raises:
-        UsageError: the place has another car, so that the states differ.
+        UsageError: the place has another camera or car.
     """
-    looks = {"sim": ("flat", "none"), "real": (place.look, place.randomisation)}
-    taken = {
-        domain: line_pictures(place.tracks, *where, place.frames, seed, (size[0], size[1]))
+    moved = sorted(set(load_randomisation(place.randomisation).ranges) & set(vars(Physics())))
+    if moved:
+        raise UsageError(
+            f"--randomisation {place.randomisation}: changes the camera or the car ({', '.join(moved)}), so "
+            "that no simulated picture has a true counterpart there; take one of appearance alone"
+        )
+    looks = {SIM: ("flat", "none"), REAL: (place.look, place.randomisation)}
+    size_px = (size[0], size[1])
+    return {
+        domain: line_pictures(place.tracks, *where, place.frames, seed, size_px).images
         for domain, where in looks.items()
     }
-    sim, real = taken["sim"], taken["real"]
-    if not np.allclose(sim.cte_m, real.cte_m):
-        raise UsageError(
-            f"--randomisation {place.randomisation}: changes the car, so that no simulated picture has a "
-            "true counterpart there; take one of appearance alone, or leave --look out"
-        )
-    return {"sim": sim.images, "real": real.images}
 
 
 def _direction(
@@ -171,35 +214,28 @@ def _direction(
     translator: RunnableTranslator,
     frames: Frames,
     space: Space,
-    pilot: RunnablePilot | None,
-    known: Mapping[str, Uint8Array] | None,
+    seen: Mapping[str, FloatArray],
     seed: int,
 ) -> dict[str, Any]:
-    """All figures of one direction."""
+    """The figures of one direction's pictures and of its speed; `seen` has the domains' scaled features."""
     rows, there = frames.rows(translator.takes), frames.rows(translator.gives)
     given, genuine = frames.images[rows], frames.images[there]
     made = translator.run_batch(given)
-    seen = {
-        name: space.of(images) for name, images in (("given", given), ("made", made), ("genuine", genuine))
-    }
-    spread, kept = diversity(*seen.values())
+    ours, theirs, translated = seen[translator.takes], seen[translator.gives], space.scaled(features(made))
+    spread, kept = diversity(ours, translated, theirs)
     blocks, others = frames.blocks[rows], frames.blocks[there]
-    names = np.unique(others)
-    half = np.isin(others, np.random.default_rng([seed, 2]).permutation(names)[: len(names) // 2])
+    half = half_of(others, np.random.default_rng([seed, 2]))
     count = min(int(half.sum()), int((~half).sum()), len(given))
-    target = seen["genuine"][half], others[half]
+    target = theirs[half], others[half]
     likenesses = {
-        "floor": space.likeness((seen["genuine"][~half], others[~half]), target, count, seed),
-        "before": space.likeness((seen["given"], blocks), target, count, seed),
-        "after": space.likeness((seen["made"], blocks), target, count, seed),
+        "floor": space.likeness((theirs[~half], others[~half]), target, count, seed),
+        "before": space.likeness((ours, blocks), target, count, seed),
+        "after": space.likeness((translated, blocks), target, count, seed),
     }
     found.shown[translator.direction] = (given, made, genuine)
     facts: dict[str, Any] = {name: vars(values) for name, values in likenesses.items()}
     facts |= {"spread": spread, "kept": kept, "matches": _matches(given, made)}
-    facts |= {"latency_ms": _latency(translator, given), "lines": None}
-    facts["steering"] = _steering(found, translator, pilot, frames, made)
-    facts["paired"] = None if known is None else _paired(found, translator, known)
-    return facts
+    return facts | {"latency_ms": _latency(translator, given)}
 
 
 def _matches(given: Uint8Array, made: Uint8Array) -> dict[str, float] | None:
@@ -224,20 +260,20 @@ def _latency(translator: RunnableTranslator, images: Uint8Array) -> dict[str, fl
 def _steering(
     found: Looked,
     translator: RunnableTranslator,
-    pilot: RunnablePilot | None,
+    path: Path | None,
     frames: Frames,
-    made: Uint8Array,
 ) -> dict[str, Any] | None:
     """What a pilot that knows the domain translated to steers, beside the labels."""
-    if pilot is None:
+    if path is None:
         return None
+    pilot, made = load_pilot(path), found.shown[translator.direction][1]
     rows, there = frames.rows(translator.takes), frames.rows(translator.gives)
     sides = {
         "translated": (made, frames.steering[rows]),
         "untranslated": (frames.images[rows], frames.steering[rows]),
         "genuine": (frames.images[there], frames.steering[there]),
     }
-    figures: dict[str, Any] = {"pilot": str(pilot.path)}
+    figures: dict[str, Any] = {"pilot": str(path)}
     for name, (images, labels) in sides.items():
         kept = np.isfinite(labels)
         if kept.sum() < 2:

@@ -17,7 +17,9 @@ def live_and_frozen(network: Any) -> tuple[Callable[[Any], Any], Callable[[Any],
         network: a Keras model or layer, built.
 
     Returns:
-        Two functions of what the network takes; gradients of the second reach its input, not the network.
+        Two functions of what the network takes, in training or not as the call around them is; gradients
+        of the second reach its input, not the network. State that they would change (moments of a batch
+        normalisation, say) is not kept.
     """
     from keras import ops
 

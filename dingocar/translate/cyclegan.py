@@ -88,7 +88,9 @@ class CycleGan(Translator):
             losses[f"identity_{domain}"] = identity * mean_absolute(same[domain], picture)
             losses |= adversarial(networks, domain, picture, made[domain])
             if "steering" in networks:
-                before, after = networks["steering"](picture), networks["steering"](made[other[domain]])
+                pair = ops.concatenate([picture, made[other[domain]]])
+                # Its dropout stays off while the translator learns.
+                before, after = ops.split(networks["steering"](pair, training=False), 2)
                 difference = mean_absolute(after, ops.stop_gradient(before))
                 losses[f"steering_{domain}"] = self.settings.steering_weight * difference
         return losses
@@ -107,11 +109,17 @@ def _steering(path: Path, image_shape: tuple[int, int, int]) -> Any:
     from keras import Input, Model, layers
 
     from dingocar.zoo.artefact import load_network
+    from dingocar.zoo.runnable import looks_of
 
     try:
-        pilot, network, _ = load_network(path)
+        pilot, network, card = load_network(path)
     except PilotError as error:
         raise TranslatorError(f"translator setting pilot: {error}") from None
+    if looks_of(card) == {REAL}:
+        raise TranslatorError(
+            f"translator setting pilot: {path} has learned from real pictures alone; name one of simulated "
+            "pictures"
+        )
     names = {layer.name for layer in network.layers}
     if not {"normalise", STEERING} <= names or tuple(network.input_shape[1:]) != tuple(image_shape):
         raise TranslatorError(

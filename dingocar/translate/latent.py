@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from dingocar.errors import TrainingError, TranslatorError
+from dingocar.errors import PilotError, TrainingError, TranslatorError
 from dingocar.training.dataset import LABELS, Dataset, TubUse, load_dataset
 from dingocar.training.metrics import Metrics, compare
 from dingocar.training.settings import TrainingSettings
@@ -24,12 +24,18 @@ from dingocar.training.split import Split
 from dingocar.translate._method import REAL, SIM
 from dingocar.translate.artefact import load_network, part
 from dingocar.zoo import pilots
+from dingocar.zoo.artefact import read_card as read_pilot_card
 
 if TYPE_CHECKING:
     import keras
 
 #: Passes over the frames where the settings do not say how many.
 EPOCHS = 12
+#: The training settings that count here.
+SETTINGS = (
+    *("epochs", "batch_size", "learning_rate", "patience", "keep", "seed"),
+    *("split_seed", "validation_fraction", "validation_blocks", "gap_frames"),
+)
 _DROPOUT = 0.1
 _BATCH = 64
 
@@ -41,7 +47,8 @@ class LatentPilot:
     Attributes:
         model: the pilot's file that drives on real pictures.
         sim_model: the same pilot behind the other encoder, for simulated ones.
-        validation: how near its steering came to the driver's, on frames held out; see `compare`.
+        validation: how near the steering of `sim_model` came to the driver's, on simulated frames held out;
+            see `compare`. Nobody knows it on real ones.
         frames: trained on.
         epochs: done.
         best_epoch: whose weights were kept.
@@ -72,8 +79,8 @@ def train_latent(
         translator: a `.keras` that has codes, a `unit`.
         tubs: of simulated pictures, with labels.
         path: the pilot for real pictures, `.keras`; that for simulated ones is `NAME_sim.keras` beside it.
-        settings: of them epochs (0: `EPOCHS`), batch_size, learning_rate, patience, keep, seed, and those of
-            what is held out. The pictures are not augmented.
+            Pilots of an earlier training there are replaced.
+        settings: those of `SETTINGS` count (epochs 0: `EPOCHS`). The pictures are not augmented.
         on_progress: told the share that is done.
 
     Raises:
@@ -85,8 +92,7 @@ def train_latent(
     from dingocar.training.trainer import hold_out
 
     path, settings = Path(path), settings or TrainingSettings()
-    if path.suffix != ".keras" or not path.parent.is_dir():
-        raise TranslatorError(f"{path}: expected a file name that ends in .keras, in a folder that is there")
+    files = _files(path, Path(translator))
     encoders = _encoders(Path(translator))
     height, width = encoders[SIM].input_shape[1:3]
     data = load_dataset(tubs, (height, width))
@@ -98,13 +104,33 @@ def train_latent(
     best = _fit(driver, codes, data, split, settings, lambda share: on_progress(0.5 + 0.5 * share))
     said = driver.predict(codes[split.validation], batch_size=_BATCH, verbose=0)["steering"][:, 0]
     validation = compare(said, data.columns[LABELS[0]][split.validation])
-    files = {REAL: path, SIM: path.with_name(f"{path.stem}_sim.keras")}
-    facts = {"metrics": {"steering": validation}, "latent": {"translator": str(translator)}}
     for domain, file in files.items():
+        facts: dict[str, Any] = {"latent": {"translator": str(translator)}}
+        if domain == SIM:
+            facts["metrics"] = {"steering": validation}
         _save(
             file, encoders[domain], driver, [dataclasses.replace(t, looks=domain) for t in data.tubs], facts
         )
     return LatentPilot(files[REAL], files[SIM], validation, len(split.train), *best)
+
+
+def _files(path: Path, translator: Path) -> dict[str, Path]:
+    """The two files to write; what is there and no such pilot is not lost."""
+    if path.suffix != ".keras" or not path.parent.is_dir():
+        raise TranslatorError(f"{path}: expected a file name that ends in .keras, in a folder that is there")
+    files = {REAL: path, SIM: path.with_name(f"{path.stem}_sim.keras")}
+    for file in files.values():
+        if file.exists() and not _is_ours(file):
+            what = "the translator" if file.resolve() == translator.resolve() else "no pilot of this kind"
+            raise TranslatorError(f"{file}: is there, and it is {what}; name another file to write")
+    return files
+
+
+def _is_ours(file: Path) -> bool:
+    try:
+        return "latent" in read_pilot_card(file)
+    except PilotError:
+        return False
 
 
 def _encoders(translator: Path) -> dict[str, keras.Model]:
@@ -120,7 +146,13 @@ def _encoders(translator: Path) -> dict[str, keras.Model]:
 
 def _check_domain(data: Dataset) -> None:
     for tub in data.tubs:
-        if (tub.looks or tub.domain) == REAL:
+        looks = tub.looks or tub.domain
+        if looks is None:
+            raise TrainingError(
+                f"{tub.path}: does not say whether its pictures are simulated or real; write it into the "
+                f"tub: dingocar tub domain {tub.path} sim"
+            )
+        if looks == REAL:
             raise TrainingError(
                 f"{tub.path}: says that its pictures look real; the pilot learns from the codes of simulated "
                 "ones"
@@ -171,28 +203,56 @@ def _fit(
     import keras
 
     epochs = settings.epochs or EPOCHS
-    steps = epochs * -(-len(split.train) // settings.batch_size)
-    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps, alpha=0.01)
+    train = _batches(codes, data, split.train, settings.batch_size, settings.seed)
+    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, epochs * len(train), alpha=0.01)
     driver.compile(optimizer=keras.optimizers.Adam(rate), loss={"steering": "mse", "throttle": "mse"})
-
-    def labels(rows: Any) -> dict[str, Any]:
-        heads = zip(("steering", "throttle"), LABELS, strict=True)
-        return {head: data.columns[channel][rows, np.newaxis] for head, channel in heads}
-
     stop = keras.callbacks.EarlyStopping(
         patience=settings.patience, restore_best_weights=settings.keep == "best", start_from_epoch=0
     )
     tell = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_progress((epoch + 1) / epochs))
     history = driver.fit(
-        *(codes[split.train], labels(split.train), settings.batch_size, epochs),
-        validation_data=(codes[split.validation], labels(split.validation)),
+        train,
+        epochs=epochs,
+        validation_data=_batches(codes, data, split.validation, _BATCH),
         callbacks=[stop, tell],
+        shuffle=False,
         verbose=0,
     ).history
     if not np.isfinite(history["loss"]).all():
         raise TrainingError("training diverged (the loss is no number): set a lower learning_rate")
     done = len(history["loss"])
     return done, 1 + int(np.argmin(history["val_loss"])) if settings.keep == "best" else done
+
+
+def _batches(
+    codes: npt.NDArray[np.float16], data: Dataset, rows: Any, size: int, seed: int | None = None
+) -> keras.utils.PyDataset:
+    """Batches of codes and labels, in an order of its own in each epoch, or as they are (seed None).
+
+    Given whole, Keras would make float32 of all codes at once.
+    """
+    import keras
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.epoch = -1
+            self.on_epoch_end()
+
+        def on_epoch_end(self) -> None:
+            self.epoch += 1
+            self.order = rows if seed is None else np.random.default_rng([seed, self.epoch]).permutation(rows)
+
+        def __len__(self) -> int:
+            return -(-len(rows) // size)
+
+        def __getitem__(self, number: int) -> tuple[Any, dict[str, Any]]:
+            some = self.order[number * size : (number + 1) * size]
+            heads = zip(("steering", "throttle"), LABELS, strict=True)
+            labels = {head: data.columns[channel][some, np.newaxis] for head, channel in heads}
+            return codes[some].astype(np.float32), labels
+
+    return Batches()
 
 
 def _save(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,13 @@ from dingocar.errors import ImageError, PilotError
 from dingocar.images import Uint8Array, check_image
 from dingocar.zoo.interpreter import Interpreter
 from dingocar.zoo.pilot import FloatArray, Pilot
+
+
+def looks_of(card: Mapping[str, Any]) -> set[str]:
+    """What a card says of the pictures that its pilot has learned from; see `RunnablePilot.looks`."""
+    adapted = card.get("domain_method") or {}
+    tubs = [*card.get("tubs", ()), *adapted.get("unlabelled", ())]
+    return {looks for tub in tubs if (looks := tub.get("looks") or tub.get("domain"))}
 
 
 class RunnablePilot:
@@ -37,9 +44,7 @@ class RunnablePilot:
 
         Those that it was adapted to without their labels count too.
         """
-        adapted = self.card.get("domain_method") or {}
-        tubs = [*self.card.get("tubs", ()), *adapted.get("unlabelled", ())]
-        return {looks for tub in tubs if (looks := tub.get("looks") or tub.get("domain"))}
+        return looks_of(self.card)
 
     def run(self, image: Uint8Array) -> tuple[float, float]:
         """Drives one picture.

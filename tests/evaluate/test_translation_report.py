@@ -8,11 +8,17 @@ import pytest
 
 from dingocar.cli.main import main
 from dingocar.errors import UsageError
+from dingocar.evaluate.domain_gap import features
+from dingocar.evaluate.domain_report_frames import take_frames
+from dingocar.evaluate.line_report import Thresholds
+from dingocar.evaluate.lines import Box
 from dingocar.evaluate.sift import matches
 from dingocar.evaluate.translation_figures import Space, diversity, steered
 from dingocar.evaluate.translation_report import Place, counterparts
-from dingocar.translate import train_translator, translators
-from dingocar.zoo import pilots, save_pilot
+from dingocar.training.metrics import compare
+from dingocar.translate import save_translator, train_translator, translators
+from dingocar.translate._game import translation
+from dingocar.zoo import load_pilot, pilots, save_pilot
 from tests.evaluate.test_domain_report import SIZE, drive
 
 
@@ -33,6 +39,19 @@ def folder(tmp_path_factory):
         steering = network.get_layer("steering")
         steering.kernel.assign(0.02 * steering.kernel)  # untrained, it would steer to one side only
         save_pilot(folder / f"{name}.keras", network, pilot, {"tubs": [tub] if looks else []})
+    cut = {"filters": 2, "blocks": 1, "discriminator_filters": 2, "direction": "to_sim"}
+    for name, shape in (("to_sim", SIZE), ("tiny", (16, 24))):
+        translator = translators.load("cut").from_settings(cut | {"image_shape": (*shape, 3)})
+        networks = translation(translator, translator.networks())
+        save_translator(folder / f"{name}.keras", networks, translator)
+    lines = Thresholds(
+        {"white": Box((0, 0, 0), (1, 1, 1))} | {"yellow": Box((0, 0, 0), (1, 1, 1))},
+        "flat",
+        "none",
+        (30, 40),
+        {},
+    )
+    (folder / "lines.json").write_text(json.dumps(lines.to_json()))
     other = pilots.load("resnet1").from_settings({"image_shape": (30, 40, 3)})
     save_pilot(folder / "small.keras", other.build(), other, {"tubs": [tub | {"looks": "sim"}]})
     return folder
@@ -52,8 +71,9 @@ def pictures(count=60, seed=0):
 def test_likeness_knows_the_same_from_others():
     one, other = pictures(seed=1), pictures(seed=2)
     dark = (other // 3).astype(np.uint8)
-    space, blocks = Space(one, dark), np.arange(len(one)) // 6
-    seen = {name: (space.of(images), blocks) for name, images in (("a", one), ("b", other), ("c", dark))}
+    known = {name: features(images) for name, images in (("a", one), ("b", other), ("c", dark))}
+    space, blocks = Space(known["a"], known["c"]), np.arange(len(one)) // 6
+    seen = {name: (space.scaled(values), blocks) for name, values in known.items()}
     near, far = (space.likeness(seen[name], seen["a"], 60, 0) for name in ("b", "c"))
     assert far.frechet > 5 * near.frechet and far.kid > 5 * abs(near.kid)
     assert near.kid_low <= near.kid <= near.kid_high < far.kid_low
@@ -61,14 +81,14 @@ def test_likeness_knows_the_same_from_others():
 
 def test_a_collapse_is_seen():
     given, genuine = pictures(seed=1), pictures(seed=2)
-    space = Space(given, genuine)
-    seen = space.of(given)
-    spread, kept = diversity(seen, seen, space.of(genuine))
-    assert spread == pytest.approx(1, abs=0.1) and kept == pytest.approx(1)
     alike = np.repeat(genuine[:1], len(given), axis=0)
-    assert diversity(seen, space.of(alike), space.of(genuine)) == pytest.approx((0, 0), abs=1e-6)
+    space = Space(features(given), features(genuine))
+    seen, other, collapsed = (space.scaled(features(images)) for images in (given, genuine, alike))
+    spread, kept = diversity(seen, seen, other)
+    assert spread == pytest.approx(1, abs=0.1) and kept == pytest.approx(1)
+    assert diversity(seen, collapsed, other) == pytest.approx((0, 0), abs=1e-6)
     # All different, and none has anything to do with what it came from.
-    spread, kept = diversity(seen, space.of(genuine), space.of(genuine))
+    spread, kept = diversity(seen, other, other)
     assert spread == pytest.approx(1) and abs(kept) < 0.2
 
 
@@ -96,6 +116,7 @@ def test_the_report_of_a_translator_by_colours(folder, capsys, tmp_path):
     argv += ["--pilot", str(folder / "sim.keras"), "--pilot", str(folder / "real.keras"), "--frames", "80"]
     assert main([*argv, "--html", str(page), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
+    frames = take_frames([folder / "sim", folder / "real"], (), SIZE, 80)
     for direction, knows in (("to_real", "real"), ("to_sim", "sim")):
         found = report["directions"][direction]
         # Colours alone bring it nearer, in looks and to the true counterparts.
@@ -105,7 +126,11 @@ def test_the_report_of_a_translator_by_colours(folder, capsys, tmp_path):
         assert found["matches"]["share"] > 0.2 and found["kept"] > 0.5
         steering = found["steering"]
         assert steering["pilot"].endswith(f"{knows}.keras") and found["lines"] is None
-        # What it steers by untranslated pictures is what it steers, whoever asks.
+        pilot, takes = load_pilot(folder / f"{knows}.keras"), {"real": "sim", "sim": "real"}[knows]
+        rows = frames.rows(takes)
+        labels = frames.steering[rows].astype(float)
+        said = pilot.run_batch(frames.images[rows])[0].astype(float)
+        assert steering["untranslated"]["mae"] == pytest.approx(compare(said, labels)["mae"], rel=1e-4)
         assert steering["untranslated"]["mae"] != steering["translated"]["mae"]
     text = page.read_text()
     assert text.count("<img") == 6 and "Frechet" in text and "the distance in looks is closed" in text
@@ -119,13 +144,31 @@ def test_the_report_of_a_translator_by_colours(folder, capsys, tmp_path):
         (["--pilot", "small.keras"], "takes pictures (30, 40, 3), the translator's are (60, 80, 3)"),
         (["--pilot", "real.keras", "--pilot", "real_2.keras"], "a second pilot of real pictures"),
         (["--pilot", "none.keras"], "expected a pilot that has learned from one domain"),
+        (
+            ["--translator", "to_sim.keras", "--pilot", "real.keras"],
+            "the translator makes none; leave it",
+        ),
+        (
+            ["--lines", "lines.json", "--look", "photo"],
+            "--lines: are for pictures of 30x40, the",
+        ),
+        (["--sim", "real"], "--sim real: says that its pictures are real, not sim; give it as --real"),
+        (["--html", "colour.keras"], "--html colour.keras: expected a file name that ends in .html"),
+        (
+            ["--translator", "tiny.keras"],
+            "pictures of 16x24 are too small to be judged",
+        ),
         (["--frames", "10"], "--frames must be a whole number from 80 to 5000, got '10'"),
     ],
 )
 def test_mistakes_are_one_line(more, words, folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
-    argv = ["translate", "report", "--translator", "colour.keras", "--sim", "sim", "--real", "real"]
-    assert main([*argv, *more]) != 0
+    argv = ["translate", "report", *more]
+    for name, value in (("--translator", "colour.keras"), ("--sim", "sim"), ("--real", "real")):
+        argv += [] if name in more else [name, value]
+    before = (folder / "colour.keras").read_bytes()
+    assert main(argv) != 0
+    assert (folder / "colour.keras").read_bytes() == before
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert words in said
 
@@ -135,5 +178,5 @@ def test_only_a_place_of_the_same_car_has_counterparts(tmp_path):
     assert found["sim"].shape == found["real"].shape == (6, *SIZE, 3)
     other = tmp_path / "car.toml"
     other.write_text("[ranges]\nsteering_gain = {low = 0.8, high = 0.85}\n")
-    with pytest.raises(UsageError, match="changes the car, so that no simulated picture"):
+    with pytest.raises(UsageError, match=r"changes the camera or the car \(steering_gain\), so"):
         counterparts(Place("photo", str(other), frames=6), SIZE, 0)

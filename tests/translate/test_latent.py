@@ -1,5 +1,8 @@
 """A pilot on shared codes: it learns from simulated ones, and drives on real ones."""
 
+import dataclasses
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -67,6 +70,8 @@ def test_both_files_have_the_same_driver_behind_the_encoder_of_their_domain(made
         assert network.get_layer("features").output.shape == (None, 50)
     for one, other in zip(*(driver.get_weights() for driver in drivers.values()), strict=True):
         np.testing.assert_array_equal(one, other)
+    assert load_pilot(made.sim_model).card["metrics"]["steering"] == made.validation
+    assert not load_pilot(made.model).card["metrics"]  # nobody knows it on real pictures
     assert np.abs(pilot_outputs(made.model, images) - pilot_outputs(made.sim_model, images)).max() > 1e-3
 
 
@@ -84,4 +89,24 @@ def test_what_does_not_fit_is_said_and_nothing_is_written(folder, tmp_path):
         train_latent(folder / "unit.keras", [folder / "real"], out, FAST)
     with pytest.raises(TranslatorError, match=r"expected a file name that ends in \.keras"):
         train_latent(folder / "unit.keras", [folder / "sim"], tmp_path / "pilot.h5", FAST)
+    with pytest.raises(TrainingError, match="does not say whether its pictures are simulated or real"):
+        train_latent(folder / "unit.keras", [tub(tmp_path / "nobody", "", words={})], out, FAST)
     assert not out.exists()
+
+
+def test_no_other_file_is_lost(folder, tmp_path):
+    unit, sim = tmp_path / "unit_sim.keras", [folder / "sim"]
+    shutil.copy(folder / "unit.keras", unit)
+    before = unit.read_bytes()
+    for out in (unit, tmp_path / "unit.keras"):  # the second pilot's name would be the translator's
+        with pytest.raises(TranslatorError, match=r"unit_sim.keras: is there, and it is the translator"):
+            train_latent(unit, sim, out, FAST)
+    other = tmp_path / "pilot_sim.keras"
+    other.write_text("mine")
+    with pytest.raises(TranslatorError, match=r"pilot_sim.keras: is there, and it is no pilot of this kind"):
+        train_latent(unit, sim, tmp_path / "pilot.keras", FAST)
+    assert unit.read_bytes() == before and other.read_text() == "mine"
+    # Those of an earlier training are replaced.
+    short = dataclasses.replace(FAST, epochs=1)
+    twice = [train_latent(unit, sim, tmp_path / "p.keras", short) for _ in range(2)]
+    assert twice[0].validation == twice[1].validation

@@ -83,11 +83,25 @@ def test_cyclegan_whose_pilot_must_steer_the_same(tmp_path):
     assert "steering" not in paths
 
 
+def test_the_pilots_dropout_is_off_while_the_translator_learns(tmp_path):
+    shape = (64, 84, 3)
+    pilot = pilots.load("linear").from_settings({"image_shape": shape, "dropout": 0.5})
+    save_pilot(tmp_path / "pilot.keras", pilot.build(), pilot)
+    made = Game(small("cyclegan", image_shape=shape, pilot=str(tmp_path / "pilot.keras")))
+    made.networks |= dict.fromkeys(("to_real", "to_sim"), keras.layers.Identity())
+    batch = {domain: pictures(domain, 1, 1, shape) for domain in ("sim", "real")}
+    found = said(made(batch, training=True))
+    assert found["steering_sim"] == found["steering_real"] == 0
+
+
 def test_a_pilot_that_cannot_say_how_it_steers_is_refused(tmp_path):
     pilot = pilots.load("resnet1").from_settings({"image_shape": (60, 80, 3)})
     save_pilot(tmp_path / "pilot.keras", pilot.build(), pilot)
     with pytest.raises(TranslatorError, match=r"expected one that takes pictures \(16, 24, 3\)"):
         game("cyclegan", pilot=str(tmp_path / "pilot.keras"))
+    save_pilot(tmp_path / "real.keras", pilot.build(), pilot, {"tubs": [{"domain": "real"}]})
+    with pytest.raises(TranslatorError, match="has learned from real pictures alone; name one of simulated"):
+        game("cyclegan", pilot=str(tmp_path / "real.keras"))
     with pytest.raises(TranslatorError, match=r"translator setting pilot: .*nothing.keras: no such file"):
         game("cyclegan", pilot=str(tmp_path / "nothing.keras"))
 

@@ -50,6 +50,9 @@ BROKEN = {
     ),
     'methods.mild: options.adapt: is for use = "data"': translating(use="proxy", adapt={"method": "coral"}),
     'methods.mild: options.pilot: is for use = "proxy"': translating(pilot="none"),
+    "methods.mild: options.settings.pilot: a pilot of elsewhere would be in no row's key": translating(
+        translator="cyclegan", settings={"pilot": "pilot.keras"}
+    ),
     "methods.mild: options.use: 'colour' has no codes that both domains share": translating(use="latent"),
     "methods.mild: options.adapt: unknown method 'corl'": translating(adapt={"method": "corl"}),
     "methods.mild.options.pilot: expected the method whose pilot drives; did you mean 'none'": translating(

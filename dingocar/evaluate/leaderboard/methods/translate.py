@@ -86,6 +86,11 @@ def _check(method: MethodSpec) -> None:
         raise UsageError("a translator's recording must be of the domain sim, its unlabelled pictures real")
     if options["translators"] < 1 or options["steps"] < 1:
         raise UsageError("options.translators and options.steps: expected at least 1")
+    if "pilot" in options["settings"]:
+        raise UsageError(
+            "options.settings.pilot: a pilot of elsewhere would be in no row's key; remove it, and judge "
+            "such a translator with dingocar translate report"
+        )
     if "image_shape" in options["settings"]:
         raise UsageError("options.settings.image_shape: all rows see the suite's picture; remove it")
     if options["use"] != "data" and options["adapt"]:
