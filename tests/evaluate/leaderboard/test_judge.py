@@ -82,11 +82,13 @@ def test_domains_that_the_features_tell_apart(monkeypatch):
 
     monkeypatch.setattr(probes, "pilot_features", features)
     source = [some(0, 0), some(0, 1)]
-    far = told_apart(1, source, some(120, 2), 0)
+    far = told_apart((1, 1), source, some(120, 2), 0)
     assert far["probe_linear"] == far["probe_mlp"] == 1.0
-    near = told_apart(1, source, some(0, 3), 0)
+    near = told_apart((1, 1), source, some(0, 3), 0)
     assert near["probe_linear"] < 0.75 and near["probe_mlp"] < 0.75
     assert set(near) == {"probe_linear", "probe_mlp"}
+    # The second network is for what is elsewhere: one that sees nothing there tells it from all of home.
+    assert told_apart((1, 0), source, some(0, 3), 0)["probe_linear"] == 1.0
 
 
 def test_blocks_of_several_recordings_stay_apart_and_what_is_between_two_is_left_out(monkeypatch):
@@ -96,7 +98,7 @@ def test_blocks_of_several_recordings_stay_apart_and_what_is_between_two_is_left
     monkeypatch.setattr(probes, "pilot_features", lambda network, images: images[:, 0, 0].astype(np.float32))
     monkeypatch.setattr(probes, "probe_accuracy", lambda *given: asked.append(given) or 0.5)
     between = dataclasses.replace(some(0, 1), blocks=np.where(np.arange(60) < 10, -1, np.arange(60) // 10))
-    told_apart(1, [some(0, 0), between], some(9, 2), 7)
+    told_apart((1, 1), [some(0, 0), between], some(9, 2), 7)
     (source, target, blocks, other, kind, seed), second = asked
     assert len(source) == len(blocks) == 110 and len(target) == len(other) == 60
     assert len(np.unique(blocks)) == 11 and np.unique(other).tolist() == list(range(6))
