@@ -9,9 +9,9 @@ import pytest
 
 from dingocar.errors import TrainingError, TranslatorError
 from dingocar.training import TrainingSettings
-from dingocar.translate import train_translator
+from dingocar.translate import save_translator, train_translator
+from dingocar.translate._game import translation
 from dingocar.translate.artefact import load_network, part
-from dingocar.translate.budget import Budget
 from dingocar.translate.latent import train_latent
 from dingocar.tub import TubWriter
 from dingocar.zoo import artefact as pilots
@@ -36,8 +36,9 @@ def folder(tmp_path_factory):
         for image, angle in zip(images, steering_of(images), strict=True):
             writer.write(dict(zip(channels[0], (image, float(angle), 0.5), strict=True)))
     tub(folder / "real", "real", 60)
+    # Untrained: where the bar is can be seen in its codes all the same.
     unit = small("unit", filters=8)
-    train_translator(unit, [folder / "sim"], [folder / "real"], folder / "unit.keras", Budget(steps=1))
+    save_translator(folder / "unit.keras", translation(unit, unit.networks()), unit)
     return folder
 
 
@@ -47,7 +48,7 @@ def made(folder):
 
 
 def test_it_learns_where_the_road_goes(made):
-    assert made.validation["corr"] > 0.8 and 1 <= made.best_epoch <= made.epochs == 25
+    assert made.validation["corr"] > 0.8 and 1 <= made.best_epoch <= made.epochs <= 25
     images = pictures("sim", 60, 9)
     pilot = load_pilot(made.sim_model)
     said = [pilot.run(image)[0] for image in images]
