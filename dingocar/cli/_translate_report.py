@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dingocar.cli._common import Progress, import_keras_quietly, new_page, note, number, path, show
 from dingocar.errors import UsageError
 from dingocar.tub import open_tub
+
+if TYPE_CHECKING:
+    from dingocar.evaluate.translation_report import Place
 
 
 def report(args: dict[str, Any]) -> int:
@@ -15,7 +18,7 @@ def report(args: dict[str, Any]) -> int:
     from dingocar.cli.lines import read_thresholds
     from dingocar.evaluate.domain_report_frames import LEAST_FRAMES, take_frames
     from dingocar.evaluate.translation_page import report_text, write_report
-    from dingocar.evaluate.translation_report import Place, fitting, look
+    from dingocar.evaluate.translation_report import fitting, look
     from dingocar.translate.artefact import read_card
 
     most = number(args["--frames"], "--frames", low=LEAST_FRAMES, high=5000)
@@ -24,7 +27,7 @@ def report(args: dict[str, Any]) -> int:
     translator = path(args["--translator"], "--translator")
     tubs = [_of_domain(path(tub, name), name) for name in ("--sim", "--real") for tub in args[name]]
     files = [path(pilot, "--pilot") for pilot in args["--pilot"]]
-    place = _place(args, Place)
+    place = _place(args)
     thresholds = None if args["--lines"] is None else read_thresholds(args["--lines"])
     pilots = fitting(translator, files, thresholds)
     height, width, _ = read_card(translator)["image_shape"]
@@ -46,19 +49,20 @@ def report(args: dict[str, Any]) -> int:
     return 0
 
 
-def _place(args: dict[str, Any], kind: Any) -> Any:
+def _place(args: dict[str, Any]) -> Place | None:
     """Where the simulator knows true counterparts; None: nowhere."""
     if args["--look"] is None:
         for name in ("--randomisation", "--lines"):
             if args[name] is not None:
                 raise UsageError(f"{name}: is about a place in the simulator; name it: --look photo, say")
         return None
+    from dingocar.evaluate.translation_report import Place
     from dingocar.sim import load_look, load_randomisation
 
     load_look(args["--look"])
     if args["--randomisation"] is not None:
         load_randomisation(args["--randomisation"])
-    return kind(args["--look"], args["--randomisation"] or "none")
+    return Place(args["--look"], args["--randomisation"] or "none")
 
 
 def _of_domain(tub: Path, name: str) -> Path:

@@ -19,7 +19,7 @@ Usage:
 Commands:
     train    Trains one from tubs of both domains; sheets of pictures to look at, the file's name says where.
     tub      Makes a tub with the same records and translated pictures, for a pilot to learn from.
-    pilot    Trains a pilot on the codes that a unit has for both domains: sees real pictures, needs no label.
+    pilot    Trains a pilot on the codes that a unit has for both domains: simulated labels, real drives.
     picture  Translates one picture.
     style    Paints what one picture shows in the style of another, pixel by pixel: minutes for one.
     export   Writes one direction as .tflite, for the loop: python manage.py drive --translator FILE

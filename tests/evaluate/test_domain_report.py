@@ -43,14 +43,18 @@ def drive(folder, domain, look, track, seed):
         pass
 
 
-@pytest.fixture(scope="module")
-def tubs(tmp_path_factory):
-    """A simulated and a real tub, two sessions each; in the simulator all is dark asphalt."""
-    folder = tmp_path_factory.mktemp("tubs")
+def drive_both(folder):
+    """Records a simulated and a real tub, two sessions each; in the simulator all is dark asphalt."""
     for seed, track in enumerate(("circuit", "random:1")):
         drive(folder / "sim", "sim", "flat", track, seed)
         drive(folder / "real", "real", "photo", track, 10 + seed)
     return [folder / "sim", folder / "real"]
+
+
+@pytest.fixture(scope="module")
+def tubs(tmp_path_factory):
+    """A simulated and a real tub."""
+    return drive_both(tmp_path_factory.mktemp("tubs"))
 
 
 @pytest.fixture(scope="module")

@@ -19,16 +19,14 @@ from dingocar.training.metrics import compare
 from dingocar.translate import save_translator, train_translator, translators
 from dingocar.translate._game import translation
 from dingocar.zoo import load_pilot, pilots, save_pilot
-from tests.evaluate.test_domain_report import SIZE, drive
+from tests.evaluate.test_domain_report import SIZE, drive_both
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Tubs of both domains, a translator by colours alone, and an untrained pilot of each domain."""
     folder = tmp_path_factory.mktemp("report")
-    for seed, track in enumerate(("circuit", "random:1")):
-        drive(folder / "sim", "sim", "flat", track, seed)
-        drive(folder / "real", "real", "photo", track, 10 + seed)
+    drive_both(folder)
     colour = translators.load("colour").from_settings({"image_shape": (*SIZE, 3)})
     train_translator(colour, [folder / "sim"], [folder / "real"], folder / "colour.keras")
     pilot = pilots.load("resnet1").from_settings({"image_shape": (*SIZE, 3)})
