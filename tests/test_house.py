@@ -23,6 +23,8 @@ CORE = {
     "settings",
     "errors",
     "registry",
+    "entry",
+    "lazy",
     "files",
     "usercode",
     "images",

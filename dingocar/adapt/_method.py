@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dingocar.adapt._ops import standardised
+from dingocar.entry import Entry
 from dingocar.errors import TrainingError
-from dingocar.settings import read_settings
 
 if TYPE_CHECKING:
     import keras
@@ -81,11 +81,8 @@ class ScaledSettings(LossSettings):
         return standardised(source, target) if self.normalise else (source, target)
 
 
-class Method:
-    """One file of `adapt/` defines one subclass; the file's name is the method's name.
-
-    Args:
-        settings: an instance of `settings_type`; None takes the defaults.
+class Method(Entry):
+    """A way to train a pilot for another domain.
 
     Attributes:
         needs_target: whether it uses pictures of the target domain (`real`), labelled or not.
@@ -93,28 +90,13 @@ class Method:
         target_in_batches: whether they are trained on; False: they are for `translation` and `finish` alone.
     """
 
+    kind = "method"
     settings_type: ClassVar[type[MethodSettings]] = MethodSettings
+    error = TrainingError
+    settings: MethodSettings
     needs_target: ClassVar[bool] = True
     needs_target_labels: ClassVar[bool] = False
     target_in_batches: ClassVar[bool] = True
-
-    def __init__(self, settings: MethodSettings | None = None) -> None:
-        self.settings = self.settings_type() if settings is None else settings
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        """Makes the method from plain settings.
-
-        Raises:
-            UnknownNameError: there is no such setting; the nearest one is suggested.
-            TrainingError: a value has the wrong type or is out of range.
-        """
-        return cls(read_settings(cls.settings_type, settings, "method setting", TrainingError))
-
-    @property
-    def name(self) -> str:
-        """The method's name: its file's."""
-        return type(self).__module__.rpartition(".")[2]
 
     @property
     def trains_on_target(self) -> bool:

@@ -5,9 +5,9 @@ Each file is one translator and its name is the translator's name. Importing thi
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from dingocar.lazy import lazily
 from dingocar.registry import Registry
 from dingocar.translate._method import PRESETS, Translator, TranslatorSettings
 
@@ -39,15 +39,12 @@ translators = Registry(
     ),
 )
 
-_LAZY = {
-    "RunnableTranslator": "dingocar.translate.runnable",
-    "load_translator": "dingocar.translate.artefact",
-    "save_translator": "dingocar.translate.artefact",
-    "train_translator": "dingocar.translate.trainer",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(
+    __name__,
+    {
+        "RunnableTranslator": "dingocar.translate.runnable",
+        "load_translator": "dingocar.translate.artefact",
+        "save_translator": "dingocar.translate.artefact",
+        "train_translator": "dingocar.translate.trainer",
+    },
+)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from dingocar.entry import Entry
 from dingocar.errors import TranslatorError, UnknownNameError
-from dingocar.settings import read_settings
 
 if TYPE_CHECKING:
     from dingocar.images import Uint8Array
@@ -121,39 +121,21 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-class Translator:
-    """One file of `translate/` defines one subclass; the file's name is the translator's name.
+class Translator(Entry):
+    """A translator of pictures between the domains.
 
     Pictures are float32 (B, H, W, 3) in [-1, 1] here.
-
-    Args:
-        settings: an instance of `settings_type`; None takes the defaults.
 
     Attributes:
         learns: whether it is trained step by step, by `networks` and `losses`; otherwise by `fitted`, at
         once.
     """
 
+    kind = "translator"
     settings_type: ClassVar[type[TranslatorSettings]] = TranslatorSettings
+    error = TranslatorError
+    settings: TranslatorSettings
     learns: ClassVar[bool] = True
-
-    def __init__(self, settings: TranslatorSettings | None = None) -> None:
-        self.settings = self.settings_type() if settings is None else settings
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        """Makes the translator from plain settings.
-
-        Raises:
-            UnknownNameError: there is no such setting; the nearest one is suggested.
-            TranslatorError: a value has the wrong type or is out of range.
-        """
-        return cls(read_settings(cls.settings_type, settings, "translator setting", TranslatorError))
-
-    @property
-    def name(self) -> str:
-        """The translator's name: its file's."""
-        return type(self).__module__.rpartition(".")[2]
 
     def networks(self) -> dict[str, Any]:
         """Makes the networks and layers that are trained, built, by names of their own."""

@@ -5,9 +5,9 @@ Importing this package loads no keras: a Raspberry Pi that drives a `.tflite` ne
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from dingocar.lazy import lazily
 from dingocar.registry import Registry
 from dingocar.zoo.pilot import Pilot, PilotSettings
 
@@ -34,15 +34,12 @@ pilots = Registry(
     hidden=("pilot", "artefact", "interpreter", "foreign", "runnable"),
 )
 
-_LAZY = {
-    "RunnablePilot": "dingocar.zoo.runnable",
-    "load_pilot": "dingocar.zoo.artefact",
-    "read_card": "dingocar.zoo.artefact",
-    "save_pilot": "dingocar.zoo.artefact",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(
+    __name__,
+    {
+        "RunnablePilot": "dingocar.zoo.runnable",
+        "load_pilot": "dingocar.zoo.artefact",
+        "read_card": "dingocar.zoo.artefact",
+        "save_pilot": "dingocar.zoo.artefact",
+    },
+)

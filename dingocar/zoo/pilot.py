@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from dingocar.entry import Entry
 from dingocar.errors import PilotError
-from dingocar.settings import read_settings
 
 if TYPE_CHECKING:
     import keras
@@ -54,43 +54,19 @@ class PilotSettings:
             )
 
 
-class Pilot(ABC):
-    """One file of the zoo defines one subclass; the file's name is the pilot's name.
-
-    Args:
-        settings: an instance of `settings_type`; None takes the defaults.
+class Pilot(Entry, ABC):
+    """A pilot of the zoo.
 
     Attributes:
         adaptation: the method of `dingocar.adapt` that it is trained with unless another is asked for, and
             its settings; None: with none.
     """
 
+    kind = "pilot"
     settings_type: ClassVar[type[PilotSettings]] = PilotSettings
+    error = PilotError
+    settings: PilotSettings
     adaptation: ClassVar[tuple[str, Mapping[str, Any]] | None] = None
-
-    def __init__(self, settings: PilotSettings | None = None) -> None:
-        settings = self.settings_type() if settings is None else settings
-        if not isinstance(settings, self.settings_type):
-            raise PilotError(
-                f"pilot {self.name}: expected settings of type {self.settings_type.__name__}, "
-                f"got {type(settings).__name__}"
-            )
-        self.settings = settings
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        """Makes the pilot from plain settings, as the artefact's card and the command line have them.
-
-        Raises:
-            UnknownNameError: there is no such setting; the nearest one is suggested.
-            PilotError: a value has the wrong type or is out of range.
-        """
-        return cls(read_settings(cls.settings_type, settings, "pilot setting", PilotError))
-
-    @property
-    def name(self) -> str:
-        """The pilot's name: its file's."""
-        return type(self).__module__.rpartition(".")[2]
 
     @abstractmethod
     def build(self) -> keras.Model:
