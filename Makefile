@@ -91,7 +91,7 @@ leaderboard: .venv/train  ## the trial of adapting to another domain: many hours
 	failed=0; for trial in $(TRIALS); do \
 		$(BIN)/dingocar leaderboard run benchmarks/suites/$$trial.toml --jobs $(JOBS) $(DATA) || failed=1; \
 		test ! -e leaderboard/$$trial/results.jsonl || $(BIN)/dingocar leaderboard show \
-			benchmarks/suites/$$trial.toml --export benchmarks/results/transfer.jsonl \
+			benchmarks/suites/$$trial.toml --export benchmarks/results/$${trial%%_*}.jsonl \
 			--html leaderboard/$$trial/page.html >leaderboard/$$trial/table.txt; \
 	done; exit $$failed
 

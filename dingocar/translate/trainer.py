@@ -143,9 +143,8 @@ def _check_path(path: Path) -> None:
 
 def _check_same(folder: Path, facts: Mapping[str, Any]) -> None:
     """Raises a `TranslatorError` unless the stopped training is of the same kind."""
-    found = read_facts(folder)
-    wanted = {**facts, "settings": {k: _plain(v) for k, v in facts["settings"].items()}}
-    for name, value in wanted.items():
+    found = _singly(read_facts(folder))
+    for name, value in _singly(facts).items():
         if found.get(name) != value:
             raise TranslatorError(
                 f"{folder}: the stopped training's {name} is {found.get(name)!r}, not {value!r}; take the "
@@ -153,8 +152,13 @@ def _check_same(folder: Path, facts: Mapping[str, Any]) -> None:
             )
 
 
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+def _singly(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts with each setting as one of them, as JSON has it."""
+    settings = {
+        f"setting {name}": list(value) if isinstance(value, tuple) else value
+        for name, value in facts.get("settings", {}).items()
+    }
+    return {name: value for name, value in facts.items() if name != "settings"} | settings
 
 
 def _fitted(translator: Translator, pictures: DomainPictures, path: Path) -> TranslatorResult:

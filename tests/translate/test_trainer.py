@@ -111,7 +111,7 @@ def test_only_the_same_training_is_resumed(train, tmp_path):
     other = tub(tmp_path / "other", "sim", seed=9)
     for change, words in (
         ({"name": "cut"}, "translator is 'cyclegan', not 'cut'"),
-        ({"settings": {"cycle_weight": 1.0}}, "settings is"),
+        ({"settings": {"cycle_weight": 1.0}}, "setting cycle_weight is 10.0, not 1.0;"),
         ({"seed": 5}, "seed is 0, not 5"),
         ({"tubs": {"sim": [other]}}, "learned from other pictures"),
     ):
