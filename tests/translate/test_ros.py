@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from dingocar.translate import load_translator
 from dingocar.translate.export import export_translator
 from dingocar.translate.proxy import PictureProxy
 from dingocar.translate.ros1 import SYSTEM
+from tests.translate.ros_peers import jpegs_of, own_master
 from tests.translate.small import SHAPE, pictures
 
 #: ROS of Debian is for the system's Python.
@@ -80,51 +80,22 @@ def test_without_ros_it_says_what_to_install(trained, capsys, monkeypatch):
 @pytest.fixture
 def ros(tmp_path):
     """Starts processes with a ROS master of their own; ends them all."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    env = {
-        **os.environ,
-        "ROS_MASTER_URI": f"http://127.0.0.1:{port}",
-        "ROS_IP": "127.0.0.1",
-        "ROS_HOME": str(tmp_path),
-    }
-    started = []
-
-    def start(*argv, wait_for=None):
-        out = subprocess.PIPE if wait_for else subprocess.DEVNULL
-        process = subprocess.Popen(argv, env=env, stdout=out, stderr=subprocess.STDOUT, text=True)
-        started.append(process)
-        lines = []
-        while wait_for and not any(wait_for in line for line in lines):
-            lines.append(process.stdout.readline())
-            assert lines[-1], f"{argv} ended: {''.join(lines)}"
-        return process
-
-    start.env = env
-    start("roscore", "-p", str(port), wait_for="started core service")
-    yield start
-    for process in reversed(started):
-        process.send_signal(signal.SIGINT)
-    for process in started:
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout:
-            process.stdout.close()
+    with own_master(tmp_path) as start:
+        yield start
 
 
 @needs_ros
-def test_every_picture_is_answered_in_order_and_either_side_may_restart(ros, trained, tmp_path):
+def test_every_picture_of_a_drive_is_answered_in_order_and_either_side_may_restart(
+    ros, trained, tubs, tmp_path
+):
     file = export_translator(trained("colour"), tmp_path / "t.tflite", "to_sim")
     node = ros(
         *(sys.executable, "-m", "dingocar.cli.main", "ros-translate", "--translator", str(file), "--json"),
         *("--in", "/camera", "--out", "/translated", "--queue", "1000"),
         wait_for="Ctrl-C ends it",
     )
-    translator, images = load_translator(file), pictures("real", 8)
+    translator, drive = load_translator(file), jpegs_of(tubs["real"])
+    camera = ("camera", "/camera", tubs["real"])
 
     def peer(*argv, **options):
         return ros(sys.executable, "-m", "tests.translate.ros_peers", *map(str, argv), **options)
@@ -134,18 +105,16 @@ def test_every_picture_is_answered_in_order_and_either_side_may_restart(ros, tra
         return json.loads(path.read_text())
 
     first = peer("listener", "/translated", 60, tmp_path / "one.json", wait_for="listening")
-    assert peer("camera", "/camera", 0, 40, 60).wait(60) == 0
-    assert peer("camera", "/camera", 40, 20, 60).wait(60) == 0  # the camera has restarted
+    assert peer(*camera, 0, 40, 60).wait(60) == 0
+    assert peer(*camera, 40, 20, 60).wait(60) == 0  # the camera has restarted
     found = heard(first, tmp_path / "one.json")
     assert [number for number, _, _ in found] == list(range(60))
     for number, raw, late_s in found:
-        expected = translator.run(decode_image(encode_jpeg(images[number % 8], 95)))
+        expected = translator.run(decode_image(drive[number % len(drive)]))
         assert np.abs(decode_image(bytes.fromhex(raw)).astype(int) - expected).mean() < 8
         assert late_s < 2
     second = peer("listener", "/translated", 20, tmp_path / "two.json", wait_for="listening")
-    assert (
-        peer("camera", "/camera", 60, 25, 60).wait(60) == 0
-    )  # the listener has, and may miss the first ones
+    assert peer(*camera, 60, 25, 60).wait(60) == 0  # the listener has, and may miss the first ones
     numbers = [number for number, _, _ in heard(second, tmp_path / "two.json")]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers))) and numbers[-1] <= 84
     node.send_signal(signal.SIGINT)
