@@ -1,22 +1,18 @@
-"""Pictures of the trial of domain adaptation, for docs/adaptation.md: its worlds, and how its rows drive.
+"""Pictures of the trial of domain adaptation, for docs/adaptation.md: its worlds, and pilots' features.
 
-    python benchmarks/transfer_pictures.py [--results benchmarks/results/transfer.jsonl] [--out docs/images]
-                                           [--features NAME=FILE.npz]...
+    python benchmarks/transfer_pictures.py [--out docs/images] [--features NAME=FILE.npz]...
 
 Writes `transfer_worlds.jpg`: what a pilot learns from, the same pictures in the target's colours, and the
-target; for each trial in the results `TRIAL.png`: steering error and clean laps of every seed; and of what
-`dingocar domain-report --dump` has written `transfer_features.png`: t-SNE, by domain and by steering.
+target; and of what `dingocar domain-report --dump` has written `transfer_features.png`: t-SNE, by domain and
+by steering. How the rows drive is drawn by trial_charts.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
-from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -33,9 +29,6 @@ from dingocar.tub import open_tub
 ROOT = Path(__file__).resolve().parent.parent
 #: (height, width) of a picture on the sheet, how many side by side, and the line between them.
 SIZE, COLUMNS, LINE = (120, 160), 5, 4
-HOME = "home"
-#: Marks of the errors' axis, as far as they are within it.
-TICKS = (0.03, 0.05, 0.07, 0.1, 0.12, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0)
 
 
 def pictures(folder: Path, look: str, randomisation: str, track: str) -> Uint8Array:
@@ -65,49 +58,6 @@ def worlds(out: Path) -> None:
     Image.fromarray(sheet).save(out / "transfer_worlds.jpg", quality=85)
 
 
-def chart(trial: str, lines: list[dict[str, Any]], out: Path) -> None:
-    """A dot for each seed: steering error, and clean laps where there are any."""
-    from matplotlib.figure import Figure
-
-    pilots = list(dict.fromkeys(line["pilot"] for line in lines))
-    driven = any(line["laps"] for line in lines)
-    methods = list(dict.fromkeys(line["method"] for line in lines))
-    figure = Figure(figsize=(4.4 * len(pilots), (0.24 * len(methods) + 0.9) * (1 + driven)))
-    panels = figure.subplots(1 + driven, len(pilots), squeeze=False, sharey=True)
-    for row, name in enumerate(("mae", "clean")[: 1 + driven]):
-        for column, pilot in enumerate(pilots):
-            values: dict[str, list[float]] = defaultdict(list)
-            for line in lines:
-                if line["pilot"] == pilot:
-                    values[line["method"]].append(
-                        line["mae"] if name == "mae" else line["clean_laps"] / line["laps"]
-                    )
-            axes = panels[row][column]
-            for y, method in enumerate(methods):
-                found = values[method]
-                colour = {"none": "tab:red", "oracle": "tab:green"}.get(method, "tab:blue")
-                axes.plot(found, [y] * len(found), "o", color=colour, markersize=4, alpha=0.5)
-                if found:
-                    axes.plot([np.mean(found)] * 2, [y - 0.35, y + 0.35], color=colour)
-            axes.set_yticks(range(len(methods)), methods, fontsize=7)
-            axes.set_ylim(len(methods) - 0.5, -0.5)
-            axes.set_title(
-                f"{pilot}: {'steering MAE' if name == 'mae' else 'share of clean laps'}", fontsize=9
-            )
-            axes.tick_params(axis="x", labelsize=7)
-            axes.grid(alpha=0.3)
-            if name == "mae":
-                axes.set_xscale("log")  # from the oracle's to that of who turns the wrong way
-                low, high = axes.get_xlim()
-                axes.set_xticks([tick for tick in TICKS if low < tick < high], minor=False)
-                axes.xaxis.set_major_formatter("{x:g}")
-                axes.minorticks_off()
-            else:
-                axes.set_xlim(-0.03, 1.03)
-    figure.tight_layout()
-    figure.savefig(out / f"{trial}.png", dpi=90)
-
-
 def features(dumps: dict[str, Path], out: Path) -> None:
     """Each pilot's features in a plane, a column for each."""
     from matplotlib.figure import Figure
@@ -134,7 +84,6 @@ def features(dumps: dict[str, Path], out: Path) -> None:
 def main() -> None:
     """Reads the arguments and writes the pictures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks/results/transfer.jsonl")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/images")
     parser.add_argument("--features", action="append", default=[], metavar="NAME=FILE")
     arguments = parser.parse_args()
@@ -143,13 +92,6 @@ def main() -> None:
     if arguments.features:
         pairs = (text.split("=", 1) for text in arguments.features)
         features({name: Path(file) for name, file in pairs}, arguments.out)
-    trials = defaultdict(list)
-    for text in arguments.results.read_text().splitlines():
-        line = json.loads(text)
-        if line["method"] is not None and line["world"] != HOME:
-            trials[line["trial"]].append(line)
-    for trial, lines in trials.items():
-        chart(trial, lines, arguments.out)
 
 
 if __name__ == "__main__":
