@@ -1,8 +1,10 @@
 """A pilot that drives from the codes which a translator's two domains share.
 
 Source: the shared latent space of UNIT (arXiv:1703.00848, section 3). The pilot learns from the codes of
-simulated pictures; behind the encoder of the other domain the same layers drive on real ones. Nothing is
-translated on the way, so that it is quicker than a translator in the loop.
+simulated pictures; behind the encoder of the other domain the same layers drive on real ones. The two
+encoders' codes are not quite alike, so it also learns from what the other encoder says of the same pictures
+translated; without that it steers a third as far on real ones as it should. In the loop nothing is
+translated, so that it is quicker than a translator there.
 """
 
 from __future__ import annotations
@@ -36,7 +38,6 @@ SETTINGS = (
     *("epochs", "batch_size", "learning_rate", "patience", "keep", "seed"),
     *("split_seed", "validation_fraction", "validation_blocks", "gap_frames"),
 )
-_DROPOUT = 0.1
 _BATCH = 64
 
 
@@ -99,7 +100,7 @@ def train_latent(
     _check_domain(data)
     split = hold_out(data, settings)
     keras.utils.set_random_seed(settings.seed)
-    codes = _codes(encoders[SIM], data, lambda share: on_progress(0.5 * share))
+    codes = _codes([encoders[SIM], _as_real(Path(translator))], data, lambda share: on_progress(0.5 * share))
     driver = _driver(codes.shape[1:])
     best = _fit(driver, codes, data, split, settings, lambda share: on_progress(0.5 + 0.5 * share))
     said = driver.predict(codes[split.validation], batch_size=_BATCH, verbose=0)["steering"][:, 0]
@@ -144,6 +145,15 @@ def _encoders(translator: Path) -> dict[str, keras.Model]:
     return {domain: part(network, domain, f"latent_{domain}") for domain in (SIM, REAL)}
 
 
+def _as_real(translator: Path) -> keras.Model:
+    """From simulated pictures, uint8 (B, H, W, 3), to the codes of their translations."""
+    import keras
+
+    _, network, _ = load_network(translator)
+    translated, encode = part(network, SIM, "to_real"), part(network, REAL, f"latent_{REAL}")
+    return keras.Model(translated.input, encode(translated.output["to_real"]))
+
+
 def _check_domain(data: Dataset) -> None:
     for tub in data.tubs:
         looks = tub.looks or tub.domain
@@ -160,17 +170,23 @@ def _check_domain(data: Dataset) -> None:
 
 
 def _codes(
-    encoder: keras.Model, data: Dataset, on_progress: Callable[[float], None]
+    encoders: Sequence[keras.Model], data: Dataset, on_progress: Callable[[float], None]
 ) -> npt.NDArray[np.float16]:
-    """The codes of all pictures, kept in half precision: there are many numbers in each."""
+    """The codes of all N pictures by each of E encoders, (E * N, ...), those of the first one first.
+
+    They are kept in half precision: there are many numbers in each.
+    """
     from keras import ops
 
-    (name,) = encoder.output
-    codes = np.empty((len(data.images), *encoder.output[name].shape[1:]), np.float16)
-    for start in range(0, len(codes), _BATCH):
-        found = encoder(data.images[start : start + _BATCH], training=False)[name]
-        codes[start : start + _BATCH] = ops.convert_to_numpy(found)
-        on_progress((start + len(found)) / len(codes))
+    count = len(data.images)
+    codes = np.empty((len(encoders) * count, *encoders[0].outputs[0].shape[1:]), np.float16)
+    for number, encoder in enumerate(encoders):
+        (name,) = encoder.output
+        for start in range(0, count, _BATCH):
+            found = encoder(data.images[start : start + _BATCH], training=False)[name]
+            first = number * count + start
+            codes[first : first + len(found)] = ops.convert_to_numpy(found)
+            on_progress((first + len(found)) / len(codes))
     return codes
 
 
@@ -183,11 +199,10 @@ def _driver(shape: tuple[int, ...]) -> keras.Model:
     code = x = Input(shape, name="code")
     # As the decoders saw them in training: where codes differ by less, they mean the same.
     x = layers.GaussianNoise(1.0, name="code_noise")(x)
-    for number in (1, 2):
-        x = layers.Conv2D(32, 3, 2, "same", activation="relu", name=f"conv2d_{number}")(x)
-        x = layers.Dropout(_DROPOUT, name=f"dropout_{number}")(x)
+    for number, stride in enumerate((2, 2, 1), 1):
+        x = layers.Conv2D(64, 3, stride, "same", activation="relu", name=f"conv2d_{number}")(x)
     x = layers.Flatten(name="flattened")(x)
-    features = _blocks.dense_features(x, _DROPOUT)
+    features = _blocks.dense_features(x, 0.0)
     return Model(code, _blocks.command_heads(features), name="driver")
 
 
@@ -199,21 +214,28 @@ def _fit(
     settings: TrainingSettings,
     on_progress: Callable[[float], None],
 ) -> tuple[int, int]:
-    """Fits the driver and keeps its best weights; returns the epochs done, and the best one's number."""
+    """Fits the driver and keeps its best weights; returns the epochs done, and the best one's number.
+
+    Simulated frames count as they are and translated; where they are held out, in both forms.
+    """
     import keras
 
     epochs = settings.epochs or EPOCHS
-    train = _batches(codes, data, split.train, settings.batch_size, settings.seed)
-    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, epochs * len(train), alpha=0.01)
+    train, held_out = (
+        np.concatenate([rows + first for first in range(0, len(codes), len(data.images))])
+        for rows in (split.train, split.validation)
+    )
+    batches = _batches(codes, data, train, settings.batch_size, settings.seed)
+    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, epochs * len(batches), alpha=0.01)
     driver.compile(optimizer=keras.optimizers.Adam(rate), loss={"steering": "mse", "throttle": "mse"})
     stop = keras.callbacks.EarlyStopping(
         patience=settings.patience, restore_best_weights=settings.keep == "best", start_from_epoch=0
     )
     tell = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_progress((epoch + 1) / epochs))
     history = driver.fit(
-        train,
+        batches,
         epochs=epochs,
-        validation_data=_batches(codes, data, split.validation, _BATCH),
+        validation_data=_batches(codes, data, held_out, _BATCH),
         callbacks=[stop, tell],
         shuffle=False,
         verbose=0,
@@ -249,7 +271,9 @@ def _batches(
         def __getitem__(self, number: int) -> tuple[Any, dict[str, Any]]:
             some = self.order[number * size : (number + 1) * size]
             heads = zip(("steering", "throttle"), LABELS, strict=True)
-            labels = {head: data.columns[channel][some, np.newaxis] for head, channel in heads}
+            labels = {
+                head: data.columns[channel][some % len(data.images), np.newaxis] for head, channel in heads
+            }
             return codes[some].astype(np.float32), labels
 
     return Batches()
@@ -275,5 +299,5 @@ def _save(
         else:
             x = made[layer.name] = layer(x)
     network = keras.Model(image, {head: made[head] for head in driver.output}, name="latent")
-    pilot = pilots.load("linear").from_settings({"image_shape": shape, "dropout": _DROPOUT})
+    pilot = pilots.load("linear").from_settings({"image_shape": shape, "dropout": 0.0})
     save_pilot(path, network, pilot, {**facts, "tubs": [dataclasses.asdict(tub) for tub in tubs]})

@@ -9,7 +9,7 @@ import pytest
 
 from dingocar.errors import TrainingError, TranslatorError
 from dingocar.training import TrainingSettings
-from dingocar.translate import save_translator, train_translator
+from dingocar.translate import load_translator, save_translator, train_translator
 from dingocar.translate._game import translation
 from dingocar.translate.artefact import load_network, part
 from dingocar.translate.latent import train_latent
@@ -52,6 +52,13 @@ def test_it_learns_where_the_road_goes(made):
     images = pictures("sim", 60, 9)
     pilot = load_pilot(made.sim_model)
     said = [pilot.run(image)[0] for image in images]
+    assert np.corrcoef(said, steering_of(images))[0, 1] > 0.8
+
+
+def test_it_also_learns_from_the_other_encoders_codes_of_translated_pictures(made, folder):
+    translator, pilot = load_translator(folder / "unit.keras", "to_real"), load_pilot(made.model)
+    images = pictures("sim", 60, 9)
+    said = [pilot.run(translator.run(image))[0] for image in images]
     assert np.corrcoef(said, steering_of(images))[0, 1] > 0.8
 
 
