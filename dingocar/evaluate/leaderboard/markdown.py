@@ -54,9 +54,9 @@ def _cells(table: Table, row: TableRow, world: str) -> dict[str, str]:
             share = row.gap_closed.get(name)
             found[head] = "" if share is None else f"{round(100 * share)} %"
     less = row.versus.get("mae")
-    found[f"MAE less {table.baseline}'s (95 %)"] = (
-        "" if less is None else f"{less.mean:+.3f} ({less.low:+.3f} to {less.high:+.3f})"
-    )
+    # Of one seed, or seeds of one translator, nobody knows an interval.
+    spread = "" if less is None or less.low == less.high else f" ({less.low:+.3f} to {less.high:+.3f})"
+    found[f"MAE less {table.baseline}'s (95 %)"] = "" if less is None else f"{less.mean:+.3f}{spread}"
     homes = [name for name, role in table.worlds.items() if role == "source"]
     if homes:
         found["MAE at home"] = _text(_of(row, homes[0], "mae"), 3, seeds=False)
