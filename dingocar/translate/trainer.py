@@ -118,11 +118,11 @@ def train_translator(
     """
     path, budget = Path(path), budget or Budget()
     _check_path(path)
-    folder = path.with_suffix(".training")
+    folder = _state_folder(path)
     facts = {"translator": translator.name, "settings": dataclasses.asdict(translator.settings), "seed": seed}
     if resume:
         _check_same(folder, facts)
-    elif (folder / FILE).exists():
+    elif is_stopped(path):
         raise TranslatorError(
             f"{folder}: holds a training that was stopped; go on with --resume, or remove the folder"
         )
@@ -132,6 +132,15 @@ def train_translator(
         return _fitted(translator, pictures, path)
     run = _Run(translator, pictures, path, folder, budget, facts, on_progress, clock)
     return run.all(resume)
+
+
+def is_stopped(path: Path | str) -> bool:
+    """Whether a training of the file `path` was stopped, so that it can be resumed."""
+    return (_state_folder(Path(path)) / FILE).exists()
+
+
+def _state_folder(path: Path) -> Path:
+    return path.with_suffix(".training")
 
 
 def _check_path(path: Path) -> None:

@@ -140,12 +140,11 @@ def prepared_folder(out: Path, key: str) -> Path:
 
 
 def _prepare(job: PreparedJob, report: Report) -> None:
-    """Makes what rows share, unless it is there already."""
+    """Makes what rows share, unless it is there already; it may go on where it was stopped."""
     folder, row = prepared_folder(job.out, job.key), job.row
     if (folder / MARKER).is_file():
         return
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     assert row.method is not None and row.pilot is not None and row.seed is not None
     prepare = load_kind(row.method.kind).prepare
     assert prepare is not None

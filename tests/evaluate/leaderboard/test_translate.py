@@ -1,6 +1,7 @@
 """Rows with a translator: it is made once, pilots are lent, and what shares one is one trial."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,14 +10,16 @@ from dingocar.errors import UsageError
 from dingocar.evaluate.leaderboard import row as rows
 from dingocar.evaluate.leaderboard.contrasts import by_trial, joined
 from dingocar.evaluate.leaderboard.keys import model_key, row_key
+from dingocar.evaluate.leaderboard.methods import Task, load_kind, options_of
 from dingocar.evaluate.leaderboard.plan import make_plan
 from dingocar.evaluate.leaderboard.results import Results
 from dingocar.evaluate.leaderboard.rules import labels_used
 from dingocar.evaluate.leaderboard.run import run_suite
 from dingocar.evaluate.leaderboard.table import make_table
+from dingocar.translate import load_translator
 from dingocar.zoo import load_pilot
 from tests.evaluate.leaderboard.making import fill, make_suite
-from tests.translate.small import NETWORKS
+from tests.translate.small import NETWORKS, SHAPE, pictures, tub
 
 PHOTO = {"look": "photo"}
 
@@ -204,6 +207,46 @@ def test_what_shares_a_lenders_or_the_baselines_translator_is_one_trial(tmp_path
     # The baseline's pilots 0 and 2 share a translator, so there are two independent differences.
     assert rows_of["linear/none"].versus["mae"].p == 1.0
     assert joined({0: 0, 1: 1, 2: 2}, {0: 0, 1: 1, 2: 0}) == {0: 0, 1: 1, 2: 0}
+
+
+def test_a_translators_training_that_was_stopped_goes_on(tmp_path):
+    suite = suite_with(data=translating(translator="cyclegan", steps=3, settings=NETWORKS))
+    method, shares = suite.methods[1], []
+
+    def stopped(share):
+        shares.append(share)
+        if len(shares) == 2:
+            raise KeyboardInterrupt
+
+    task = Task(
+        pilot=None,
+        method=method,
+        settings=None,
+        seed=0,
+        picture=SHAPE[:2],
+        tubs={"recording": tub(tmp_path / "sim", "sim"), "unlabelled": tub(tmp_path / "real", "real")},
+        folder=tmp_path,
+        options=options_of(method),
+        on_progress=stopped,
+    )
+    prepare = load_kind("translate").prepare
+    with pytest.raises(KeyboardInterrupt):  # so that nobody takes it for a finished one
+        prepare(task)
+    prepare(task)
+    assert shares == pytest.approx([1 / 3, 2 / 3, 1]) and not list(tmp_path.glob("*.training"))
+    assert load_translator(tmp_path / "translator.keras", "to_real").run(pictures("sim", 1)[0]).shape == SHAPE
+
+
+def test_what_was_prepared_in_part_is_kept_to_go_on_from(tmp_path, monkeypatch):
+    suite = suite_with()
+    job = next(j for j in make_plan(suite, suite.rows(), tmp_path, "code")[0] if type(j) is rows.PreparedJob)
+    folder = rows.prepared_folder(tmp_path, job.key)
+    folder.mkdir(parents=True)
+    (folder / "half").touch()
+    monkeypatch.setattr(rows, "_task", lambda *_: None)
+    monkeypatch.setattr(rows, "load_kind", lambda _: SimpleNamespace(prepare=lambda _: None))
+    rows._prepare(job, print)
+    assert {path.name for path in folder.iterdir()} == {"half", rows.MARKER}
 
 
 def test_a_run_with_a_translator_in_the_data_and_in_the_loop(tmp_path):

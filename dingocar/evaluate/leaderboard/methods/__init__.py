@@ -91,7 +91,8 @@ class Kind:
             `train` sees to the rest.
         labels: the option that says how many of the target's labels are used, if there is one; below 0: all.
         check: raises a `DingocarError` where the method's options or recordings do not fit.
-        prepare: makes in the task's folder what several rows share, once; None: there is no such thing.
+        prepare: makes in the task's folder what several rows share, once, and goes on with what is there of
+            a run that was stopped; None: there is no such thing.
         prepared_by: the options that decide it, beside the recordings.
         share: the seed of what is prepared for a row of a seed. Rows that share it are no independent trials.
         lender: the method whose pilots it drives with instead of training any; "": the source row's; None:

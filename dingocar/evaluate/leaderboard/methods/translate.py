@@ -23,15 +23,19 @@ USES = ("data", "proxy", "latent")
 
 
 def _prepare(task: Task) -> None:
-    """Trains the translator, of the recordings of its own seed."""
+    """Trains the translator, of the recordings of its own seed; a training that was stopped goes on."""
     from dingocar.translate import train_translator
     from dingocar.translate.budget import Budget
+    from dingocar.translate.trainer import is_stopped
 
-    train_translator(
+    made = train_translator(
         *(_translator(task.method, task.picture), [task.tubs["recording"]], [task.tubs["unlabelled"]]),
         *(task.folder / FILE, Budget(steps=task.options["steps"]), task.seed),
+        resume=is_stopped(task.folder / FILE),
         on_progress=lambda progress: task.on_progress(progress.share),
     )
+    if made.interrupted:
+        raise KeyboardInterrupt
 
 
 def _translator(method: MethodSpec, picture: tuple[int, int]) -> Translator:
