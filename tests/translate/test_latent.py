@@ -9,7 +9,7 @@ import pytest
 
 from dingocar.errors import TrainingError, TranslatorError
 from dingocar.training import TrainingSettings
-from dingocar.translate import load_translator, save_translator, train_translator
+from dingocar.translate import latent, save_translator, train_translator
 from dingocar.translate._game import translation
 from dingocar.translate.artefact import load_network, part
 from dingocar.translate.latent import train_latent
@@ -55,11 +55,28 @@ def test_it_learns_where_the_road_goes(made):
     assert np.corrcoef(said, steering_of(images))[0, 1] > 0.8
 
 
-def test_it_also_learns_from_the_other_encoders_codes_of_translated_pictures(made, folder):
-    translator, pilot = load_translator(folder / "unit.keras", "to_real"), load_pilot(made.model)
-    images = pictures("sim", 60, 9)
-    said = [pilot.run(translator.run(image))[0] for image in images]
-    assert np.corrcoef(said, steering_of(images))[0, 1] > 0.8
+def test_it_also_learns_from_the_other_encoders_codes_of_translated_pictures(folder, tmp_path, monkeypatch):
+    asked = []
+
+    def batches(codes, data, rows, *rest):
+        asked.append((codes, data, rows))
+        return make(codes, data, rows, *rest)
+
+    make = latent._batches
+    monkeypatch.setattr(latent, "_batches", batches)
+    short = dataclasses.replace(FAST, epochs=1)
+    train_latent(folder / "unit.keras", [folder / "sim"], tmp_path / "pilot.keras", short)
+    _, unit, _ = load_network(folder / "unit.keras")
+    (codes, data, train), (_, _, held_out) = asked
+    sim, real = (part(unit, domain, f"latent_{domain}") for domain in ("sim", "real"))
+    translated = part(unit, "sim", "to_real")(data.images)["to_real"]
+    expected = np.concatenate([sim(data.images)["latent_sim"], real(translated)["latent_real"]])
+    np.testing.assert_allclose(codes, expected, rtol=0.01, atol=0.01)
+    count = len(data.images)
+    for rows in (train, held_out):
+        np.testing.assert_array_equal(rows[rows >= count] - count, rows[rows < count])
+    (_, labels), (_, others) = (make(codes, data, np.array(rows), 2)[0] for rows in ([3, count + 3], [4]))
+    assert labels["steering"][0] == labels["steering"][1] != others["steering"][0]
 
 
 def test_both_files_have_the_same_driver_behind_the_encoder_of_their_domain(made, folder):
