@@ -94,13 +94,13 @@ def train_latent(
 
     path, settings = Path(path), settings or TrainingSettings()
     files = _files(path, Path(translator))
-    encoders = _encoders(Path(translator))
+    encoders, as_real = _encoders(Path(translator))
     height, width = encoders[SIM].input_shape[1:3]
     data = load_dataset(tubs, (height, width))
     _check_domain(data)
     split = hold_out(data, settings)
     keras.utils.set_random_seed(settings.seed)
-    codes = _codes([encoders[SIM], _as_real(Path(translator))], data, lambda share: on_progress(0.5 * share))
+    codes = _codes([encoders[SIM], as_real], data, lambda share: on_progress(0.5 * share))
     driver = _driver(codes.shape[1:])
     best = _fit(driver, codes, data, split, settings, lambda share: on_progress(0.5 + 0.5 * share))
     said = driver.predict(codes[split.validation], batch_size=_BATCH, verbose=0)["steering"][:, 0]
@@ -134,24 +134,19 @@ def _is_ours(file: Path) -> bool:
         return False
 
 
-def _encoders(translator: Path) -> dict[str, keras.Model]:
-    """From each domain's pictures, uint8 (B, H, W, 3), to the codes."""
+def _encoders(translator: Path) -> tuple[dict[str, keras.Model], keras.Model]:
+    """From pictures, uint8 (B, H, W, 3), to codes: each domain's; and simulated ones', when translated."""
+    import keras
+
     _, network, card = load_network(translator)
     if not {f"latent_{SIM}", f"latent_{REAL}"} <= set(network.output):
         raise TranslatorError(
             f"{translator}: a {card['translator']} has no codes that both domains share; train a unit: "
             "dingocar translate train --method unit"
         )
-    return {domain: part(network, domain, f"latent_{domain}") for domain in (SIM, REAL)}
-
-
-def _as_real(translator: Path) -> keras.Model:
-    """From simulated pictures, uint8 (B, H, W, 3), to the codes of their translations."""
-    import keras
-
-    _, network, _ = load_network(translator)
-    translated, encode = part(network, SIM, "to_real"), part(network, REAL, f"latent_{REAL}")
-    return keras.Model(translated.input, encode(translated.output["to_real"]))
+    encoders = {domain: part(network, domain, f"latent_{domain}") for domain in (SIM, REAL)}
+    translated = part(network, SIM, "to_real")
+    return encoders, keras.Model(translated.input, encoders[REAL](translated.output["to_real"]))
 
 
 def _check_domain(data: Dataset) -> None:
