@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from tests.translate.ros_peers import own_master
+from dingocar.errors import DingocarError
+from tests.translate.ros_peers import jpegs_of, own_master
 
 
 def bench(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -65,6 +66,10 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=400, help="pictures")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
+    try:  # before all others wait for a camera that has nothing to send
+        jpegs_of(arguments.tub)
+    except DingocarError as error:
+        parser.error(str(error))
     figures = bench(arguments)
     print(json.dumps(figures) if arguments.json else "\n".join(f"{k:14} {v}" for k, v in figures.items()))
 

@@ -72,6 +72,20 @@ def number(
     return value
 
 
+def picture_size(text: str, name: str, low: int = 1, high: int = 9999) -> tuple[int, int]:
+    """Converts an argument that is a height and a width in pixels, "60x80" say.
+
+    Raises:
+        UsageError: it is none, or a side is out of range.
+    """
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if match is None or not all(low <= int(side) <= high for side in match.groups()):
+        raise UsageError(
+            f"{name} must be height x width of {low} to {high} pixels, like 120x160, got {text!r}"
+        )
+    return int(match[1]), int(match[2])
+
+
 def path(text: str, name: str) -> Path:
     """Converts an argument that is a path; `~` is the home folder.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from dingocar.cli import _common
-from dingocar.errors import UnknownNameError, UsageError
+from dingocar.errors import UnknownNameError
 from dingocar.words import counted
 
 if TYPE_CHECKING:
@@ -21,12 +20,13 @@ SHOWN = 5
 def import_(options: Mapping[str, Any]) -> int:
     """Imports what the options say; returns the exit code."""
     from dingocar.tub.format import DOMAINS
-    from dingocar.tub.importers import Settings, import_tub
+    from dingocar.tub.importers import SIDES_PX, Settings, import_tub
 
     if options["--domain"] not in (None, *DOMAINS):
         raise UnknownNameError("domain", options["--domain"], DOMAINS)
+    shape = options["--shape"]
     settings = Settings(
-        shape=_shape(options["--shape"]),
+        shape=None if shape is None else _common.picture_size(shape, "--shape", *SIDES_PX),
         rate_hz=_common.optional_number(options["--rate"], "--rate", float),
         cameras=options["--cameras"],
         side_steering=_common.optional_number(options["--side-steering"], "--side-steering", float, 0, 1),
@@ -43,20 +43,6 @@ def import_(options: Mapping[str, Any]) -> int:
         )
     _common.show(asdict(result), options["--json"], _text(result))
     return 0
-
-
-def _shape(text: str | None) -> tuple[int, int] | None:
-    from dingocar.tub.importers import SIDES_PX
-
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
-    low, high = SIDES_PX
-    if match is None or not all(low <= int(side) <= high for side in match.groups()):
-        raise UsageError(
-            f"--shape must be height x width of {low} to {high} pixels, like 120x160, got {text!r}"
-        )
-    return int(match[1]), int(match[2])
 
 
 def _text(result: Imported) -> str:

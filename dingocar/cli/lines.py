@@ -36,7 +36,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dingocar.cli._common import import_keras_quietly, new_file, number, parse, path, show
+from dingocar.cli._common import import_keras_quietly, new_file, number, parse, path, picture_size, show
 from dingocar.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ def run(argv: list[str]) -> int:
 
 
 def _tune(args: dict[str, Any]) -> int:
-    from dingocar.cli.translate import size_of
     from dingocar.evaluate.line_report import tune_thresholds, tuning_tracks
     from dingocar.files import replace_file
 
@@ -63,7 +62,7 @@ def _tune(args: dict[str, Any]) -> int:
         args["--randomisation"],
         number(args["--frames"], "--frames", low=2, high=100_000),
         number(args["--seed"], "--seed", low=0),
-        size_of(args["--size"]),
+        picture_size(args["--size"], "--size"),
     )
     replace_file(out, json.dumps(found.to_json(), indent=1))
     each = ", ".join(f"{colour} {score:.2f}" for colour, score in found.f1.items())

@@ -60,7 +60,6 @@ Options:
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +73,7 @@ from dingocar.cli._common import (
     optional_path,
     parse,
     path,
+    picture_size,
     show,
 )
 from dingocar.errors import UsageError, did_you_mean
@@ -98,7 +98,7 @@ def _train(args: dict[str, Any]) -> int:
     budget = Budget(optional_number(args["--steps"], "--steps", low=1), minutes)
     settings: dict[str, Any] = preset(args["--preset"])
     if args["--size"] is not None:
-        settings["image_shape"] = (*size_of(args["--size"]), 3)
+        settings["image_shape"] = (*picture_size(args["--size"], "--size"), 3)
     kind = translators.load(args["--method"])
     known = kind.settings_type.__dataclass_fields__
     settings = {name: value for name, value in settings.items() if name in known}
@@ -275,11 +275,3 @@ def direction_of(args: dict[str, Any]) -> str | None:
     if domain not in (None, "sim", "real"):
         raise UsageError(f"--to must be sim or real, got {domain!r}{did_you_mean(domain, ('sim', 'real'))}")
     return None if domain is None else f"to_{domain}"
-
-
-def size_of(text: str) -> tuple[int, int]:
-    """The height and width that --size gives."""
-    found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
-    if not found:
-        raise UsageError(f"--size must be HEIGHTxWIDTH, 60x80 say, got {text!r}")
-    return int(found[1]), int(found[2])

@@ -75,7 +75,7 @@ def test_stopped_it_says_how_to_go_on(folder, capsys, monkeypatch, eagerly):
     [
         (["--method", "cyclgan"], "unknown translator 'cyclgan'; did you mean 'cyclegan'?"),
         (["--preset", "60x81"], "unknown preset '60x81'; did you mean '60x80'?"),
-        (["--size", "60"], "--size must be HEIGHTxWIDTH, 60x80 say, got '60'"),
+        (["--size", "60"], "--size must be height x width of 1 to 9999 pixels, like 120x160, got '60'"),
         (["--size", "61x80"], "61x80 cannot be halved 2 times; take multiples of 4, or set downsamplings"),
         (["--minutes", "x"], "--minutes must be a number of at least 0.01, got 'x'"),
         (["--steps", "0"], "--steps must be a whole number of at least 1, got '0'"),
