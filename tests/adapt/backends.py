@@ -1,4 +1,4 @@
-"""Every method's first losses on real pilots, and some training with each, in whatever backend Keras has.
+"""Every method's first losses on a real pilot, and some training with each, in whatever backend Keras has.
 
 Run as a program it writes them to a file: `KERAS_BACKEND=jax python -m tests.adapt.backends FILE`.
 """
@@ -14,7 +14,6 @@ from dingocar.adapt import methods
 from tests.adapt.small import Small, batch
 
 COUNTS = (6, 5)
-PILOTS = {"linear": {"image_shape": (64, 84, 3), "dropout": 0.0}, "resnet1": {"image_shape": (60, 80, 3)}}
 FORMS = ("linear", "categorical", "mlp")
 
 
@@ -77,15 +76,16 @@ def some_training(method):
 
 
 def everything():
-    """{pilot: {method: losses}}, and under `training` {method: losses of each step}."""
+    """{"first": {method: losses}, "training": {method: losses of each step}}."""
     from dingocar.zoo import pilots
 
-    found = {"training": {name: some_training(method) for name, method in variants().items()}}
-    for name, settings in PILOTS.items():
-        pilot = pilots.load(name).from_settings(settings)
-        network = pilot.build()
-        found[name] = {each: first_losses(pilot, network, method) for each, method in variants().items()}
-    return found
+    # It has batch normalisation, which some methods change.
+    pilot = pilots.load("resnet1").from_settings({"image_shape": (60, 80, 3)})
+    network = pilot.build()
+    return {
+        "first": {name: first_losses(pilot, network, method) for name, method in variants().items()},
+        "training": {name: some_training(method) for name, method in variants().items()},
+    }
 
 
 if __name__ == "__main__":
