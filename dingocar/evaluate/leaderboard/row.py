@@ -123,14 +123,17 @@ def shared_row(row: Row) -> Row | None:
 
 
 def prepared_key(suite: Suite, row: Row, code: str) -> str:
-    """The hash of everything that decides what the shared row `row` prepares; it hangs on no pilot."""
-    assert row.method is not None
-    options = options_of(row.method)
-    decided = {
+    """The hash of everything that decides what the shared row `row` prepares; of its pilot if need be."""
+    assert row.method is not None and row.pilot is not None
+    options, kind = options_of(row.method), load_kind(row.method.kind)
+    decided: dict[str, Any] = {
         "kind": row.method.kind,
-        "options": {name: options[name] for name in load_kind(row.method.kind).prepared_by},
+        "options": {name: options[name] for name in (*kind.prepared_by, *kind.prepared_for(row.method))},
         "recordings": {use: key for use, (key, _, _) in method_recordings(suite, row, code).items()},
     }
+    if kind.prepared_for(row.method):
+        training = {**suite.training, **row.pilot.training, **row.method.training}
+        decided |= {"pilot": [row.pilot.pilot or row.pilot.name, row.pilot.settings], "training": training}
     return digest(decided | {"picture": suite.picture, "seed": row.seed, "code": code})
 
 

@@ -16,8 +16,10 @@ from dingocar.evaluate.leaderboard.results import Results
 from dingocar.evaluate.leaderboard.rules import labels_used
 from dingocar.evaluate.leaderboard.run import run_suite
 from dingocar.evaluate.leaderboard.table import make_table
+from dingocar.training import TrainingSettings
 from dingocar.translate import load_translator
-from dingocar.zoo import load_pilot
+from dingocar.translate.artefact import read_card
+from dingocar.zoo import load_pilot, pilots
 from tests.evaluate.leaderboard.making import fill, make_suite
 from tests.translate.small import NETWORKS, SHAPE, pictures, tub
 
@@ -55,6 +57,10 @@ BROKEN = {
     'methods.mild: options.pilot: is for use = "proxy"': translating(pilot="none"),
     "methods.mild: options.settings.pilot: a pilot of elsewhere would be in no row's key": translating(
         translator="cyclegan", settings={"pilot": "pilot.keras"}
+    ),
+    "methods.mild: options.steering: 'colour' keeps no pilot's steering": translating(steering=1),
+    "methods.mild: options.steering: expected a weight of at least 0, got -1": translating(
+        translator="cyclegan", steering=-1
     ),
     "methods.mild: options.use: 'colour' has no codes that both domains share": translating(use="latent"),
     "methods.mild: options.adapt: unknown method 'corl'": translating(adapt={"method": "corl"}),
@@ -162,6 +168,29 @@ def test_a_translator_hangs_on_its_own_settings_and_recordings_alone():
     assert len(set(keys.values())) == 3
 
 
+def test_a_translator_that_keeps_a_pilots_steering_hangs_on_that_pilot_and_its_training():
+    keeping = {"translators": 2, "translator": "cyclegan", "steering": 10}
+    suite = suite_with(
+        kept=translating(**keeping),
+        kept_proxy=translating(**keeping, use="proxy"),
+        less=translating(**{**keeping, "steering": 5}),
+        longer={**translating(**keeping), "training": {"epochs": 7}},
+        free=translating(translators=2, translator="cyclegan"),
+    )
+
+    def key(row, pilot=None):
+        shared = rows.shared_row(suite.row(row))
+        pilot = pilot or shared.pilot
+        return rows.prepared_key(suite, dataclasses.replace(shared, pilot=pilot), "code")
+
+    other = dataclasses.replace(suite.pilots[0], settings={"dropout": 0.5})
+    assert key("linear/kept/2") == key("linear/kept/0") == key("linear/kept_proxy/2")
+    assert len({key(f"linear/{name}/0") for name in ("kept", "less", "longer", "free")}) == 4
+    assert key("linear/kept/0", other) != key("linear/kept/0") and key("linear/free/0", other) == key(
+        "linear/free/0"
+    )
+
+
 def test_a_proxys_row_hangs_on_the_pilot_that_drives():
     one = suite_with()
     changed = suite_with(none={"role": "source", "training": {"epochs": 5}})
@@ -209,19 +238,23 @@ def test_what_shares_a_lenders_or_the_baselines_translator_is_one_trial(tmp_path
     assert joined({0: 0, 1: 1, 2: 2}, {0: 0, 1: 1, 2: 0}) == {0: 0, 1: 1, 2: 0}
 
 
-def test_a_translators_training_that_was_stopped_goes_on(tmp_path):
-    suite = suite_with(data=translating(translator="cyclegan", steps=3, settings=NETWORKS))
-    method, shares = suite.methods[1], []
+# Of the pilot's data, which are compiled all the same.
+@pytest.mark.filterwarnings("ignore:Even though the .tf.config.experimental_run_functions_eagerly")
+@pytest.mark.parametrize("steering", [0, 5])
+def test_a_translators_training_that_was_stopped_goes_on(tmp_path, eagerly, steering):
+    options = {"translator": "cyclegan", "steps": 3, "settings": NETWORKS, "steering": steering}
+    suite = suite_with(data=translating(**options))
+    method, shares, pilot = suite.methods[1], [], tmp_path / "pilot.keras"
 
     def stopped(share):
         shares.append(share)
-        if len(shares) == 2:
+        if len(shares) == 2 + bool(steering):  # the pilot's training tells once
             raise KeyboardInterrupt
 
     task = Task(
-        pilot=None,
+        pilot=pilots.load("resnet1").from_settings({"image_shape": SHAPE}),
         method=method,
-        settings=None,
+        settings=TrainingSettings(epochs=1, curve=False, progress=False),
         seed=0,
         picture=SHAPE[:2],
         tubs={"recording": tub(tmp_path / "sim", "sim"), "unlabelled": tub(tmp_path / "real", "real")},
@@ -232,9 +265,17 @@ def test_a_translators_training_that_was_stopped_goes_on(tmp_path):
     prepare = load_kind("translate").prepare
     with pytest.raises(KeyboardInterrupt):  # so that nobody takes it for a finished one
         prepare(task)
+    before = pilot.read_bytes() if steering else None
     prepare(task)
-    assert shares == pytest.approx([1 / 3, 2 / 3, 1]) and not list(tmp_path.glob("*.training"))
-    assert load_translator(tmp_path / "translator.keras", "to_real").run(pictures("sim", 1)[0]).shape == SHAPE
+    assert shares[bool(steering) :] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert not list(tmp_path.glob("*.training"))
+    translator = tmp_path / "translator.keras"
+    assert load_translator(translator, "to_real").run(pictures("sim", 1)[0]).shape == SHAPE
+    assert pilot.is_file() == bool(steering)
+    if steering:  # that pilot, and not trained again
+        told = read_card(translator)["settings"]
+        assert (told["pilot"], told["steering_weight"]) == (str(pilot), 5)
+        assert pilot.read_bytes() == before
 
 
 def test_what_was_prepared_in_part_is_kept_to_go_on_from(tmp_path, monkeypatch):

@@ -94,6 +94,8 @@ class Kind:
         prepare: makes in the task's folder what several rows share, once, and goes on with what is there of
             a run that was stopped; None: there is no such thing.
         prepared_by: the options that decide it, beside the recordings.
+        prepared_for: those that decide it together with the row's pilot and its training; empty: these do
+            not matter.
         share: the seed of what is prepared for a row of a seed. Rows that share it are no independent trials.
         lender: the method whose pilots it drives with instead of training any; "": the source row's; None:
             its own.
@@ -111,6 +113,7 @@ class Kind:
     check: Callable[[MethodSpec], None] = lambda method: None
     prepare: Callable[[Task], None] | None = None
     prepared_by: tuple[str, ...] = ()
+    prepared_for: Callable[[MethodSpec], tuple[str, ...]] = lambda method: ()
     share: Callable[[MethodSpec, int], int] = lambda method, seed: seed
     lender: Callable[[MethodSpec], str | None] = lambda method: None
     proxy: Callable[[MethodSpec], tuple[str, str] | None] = lambda method: None

@@ -3,7 +3,8 @@
 `use = "data"`: the recording is translated to the target, and the pilot learns from that; `use = "proxy"`:
 the target's pictures are translated to simulated ones, and the pilot of another row, the source's or that of
 `pilot`, drives; `use = "latent"`: a pilot of its own, whatever the row's is called, learns and drives from
-the codes that the translator has for both.
+the codes that the translator has for both. With `steering`, its weight, the translator keeps the steering of
+a pilot like the row's, which learns from the translator's recording beforehand.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from dingocar.errors import DingocarError, UsageError
 from dingocar.evaluate.leaderboard.methods import Kind, Task, Trained, check_options, load_kind, options_of
@@ -28,9 +32,16 @@ def _prepare(task: Task) -> None:
     from dingocar.translate.budget import Budget
     from dingocar.translate.trainer import is_stopped
 
+    keeps: dict[str, Any] = {}
+    if task.options["steering"]:
+        pilot = task.folder / "pilot.keras"
+        if not pilot.is_file():
+            fit(task, [task.tubs["recording"]], (0.0, 0.0))
+        keeps = {"pilot": str(pilot), "steering_weight": task.options["steering"]}
     made = train_translator(
-        *(_translator(task.method, task.picture), [task.tubs["recording"]], [task.tubs["unlabelled"]]),
-        *(task.folder / FILE, Budget(steps=task.options["steps"]), task.seed),
+        _translator(task.method, task.picture, **keeps),
+        *([task.tubs["recording"]], [task.tubs["unlabelled"]], task.folder / FILE),
+        *(Budget(steps=task.options["steps"]), task.seed),
         resume=is_stopped(task.folder / FILE),
         on_progress=lambda progress: task.on_progress(progress.share),
     )
@@ -38,11 +49,11 @@ def _prepare(task: Task) -> None:
         raise KeyboardInterrupt
 
 
-def _translator(method: MethodSpec, picture: tuple[int, int]) -> Translator:
+def _translator(method: MethodSpec, picture: tuple[int, int], **more: Any) -> Translator:
     from dingocar.translate import translators
 
     options = options_of(method)
-    settings = {"image_shape": (*picture, 3), **options["settings"]}
+    settings = {"image_shape": (*picture, 3), **options["settings"], **more}
     found: Translator = translators.load(options["translator"]).from_settings(settings)
     return found
 
@@ -90,10 +101,17 @@ def _check(method: MethodSpec) -> None:
         raise UsageError("a translator's recording must be of the domain sim, its unlabelled pictures real")
     if options["translators"] < 1 or options["steps"] < 1:
         raise UsageError("options.translators and options.steps: expected at least 1")
-    if "pilot" in options["settings"]:
+    for name in {"pilot", "steering_weight"} & options["settings"].keys():
         raise UsageError(
-            "options.settings.pilot: a pilot of elsewhere would be in no row's key; remove it, and judge "
-            "such a translator with dingocar translate report"
+            f"options.settings.{name}: a pilot of elsewhere would be in no row's key; set options.steering, "
+            "the weight of the steering of a pilot like the row's"
+        )
+    if options["steering"] < 0 or not np.isfinite(options["steering"]):
+        raise UsageError(f"options.steering: expected a weight of at least 0, got {options['steering']}")
+    if options["steering"] and options["translator"] != "cyclegan":
+        raise UsageError(
+            f"options.steering: {options['translator']!r} keeps no pilot's steering; take translator = "
+            '"cyclegan"'
         )
     if "image_shape" in options["settings"]:
         raise UsageError("options.settings.image_shape: all rows see the suite's picture; remove it")
@@ -144,6 +162,7 @@ kind = Kind(
         "translator": "cyclegan",
         "settings": {},
         "steps": 9000,
+        "steering": 0.0,
         "translators": 3,
         "use": "data",
         "adapt": {},
@@ -153,6 +172,7 @@ kind = Kind(
     check=_check,
     prepare=_prepare,
     prepared_by=("translator", "settings", "steps"),
+    prepared_for=lambda method: ("steering",) if options_of(method)["steering"] else (),
     share=lambda method, seed: seed % int(options_of(method)["translators"]),
     lender=_lender,
     proxy=_proxy,
