@@ -1,5 +1,8 @@
 """Small pilots for tests: as small as every pilot of the zoo can be built."""
 
+import json
+import zipfile
+
 import numpy as np
 
 from dingocar.zoo import pilots
@@ -31,3 +34,27 @@ def pictures(n, seed=0, shape=SHAPE):
 def outputs(model, images):
     """The network's outputs as Keras computes them, {head: array}."""
     return {head: np.asarray(value) for head, value in model(images, training=False).items()}
+
+
+def repack(path, change, new_path=None):
+    """Rewrites a zip file; `change(name, content)` gives the new content, or None to leave it out."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    new_path = new_path or path
+    with zipfile.ZipFile(new_path, "w") as archive:
+        for name, content in members.items():
+            content = change(name, content)
+            if content is not None:
+                archive.writestr(name, content)
+    return new_path
+
+
+def edit_json(path, member, edit):
+    def change(name, content):
+        if name != member:
+            return content
+        data = json.loads(content)
+        edit(data)
+        return json.dumps(data)
+
+    return repack(path, change)
