@@ -28,10 +28,11 @@ class CycleGanSettings(GanSettings):
         identity_weight: of the difference of a picture that is already of the wanted domain, as a share of
             `cycle_weight`. Without it colours may be inverted early in the training and stay so.
         pool_size: earlier pictures that the discriminators still see.
-        pilot: a `.keras` pilot of simulated pictures that is to steer by a simulated picture's translation,
-            and by what comes back, as by the picture itself; empty: none. Source: the semantic consistency of
-            CyCADA, arXiv:1711.03213, equation 4, without its part for real pictures: what the pilot steers by
-            those is what is wrong, and would be kept.
+        pilot: a `.keras` pilot of simulated pictures that is to steer by a simulated picture that went to
+            real and back as by the picture itself; empty: none. After the semantic consistency of CyCADA,
+            arXiv:1711.03213, equation 4, which asks the pilot about pictures that look real, too. What it
+            steers by those is wrong: genuine ones would keep that, and translated ones show it a sign of
+            their own, which pilots that learn from them then follow.
         steering_weight: of the mean absolute difference of its steering.
     """
 
@@ -90,12 +91,11 @@ class CycleGan(Translator):
             losses[f"identity_{domain}"] = identity * mean_absolute(same[domain], picture)
             losses |= adversarial(networks, domain, picture, made[domain])
             if domain == SIM and "steering" in networks:
-                seen = ops.concatenate([picture, made[REAL], back])
                 # Its dropout stays off while the translator learns.
-                before, after, again = ops.split(networks["steering"](seen, training=False), 3)
-                for name, said in (("translated", after), ("back", again)):
-                    difference = mean_absolute(said, ops.stop_gradient(before))
-                    losses[f"steering_{name}"] = self.settings.steering_weight * difference
+                pair = networks["steering"](ops.concatenate([picture, back]), training=False)
+                before, after = ops.split(pair, 2)
+                difference = mean_absolute(after, ops.stop_gradient(before))
+                losses["steering"] = self.settings.steering_weight * difference
         return losses
 
     def outputs(self, networks: Mapping[str, Any], sim: Any, real: Any) -> dict[str, Any]:
