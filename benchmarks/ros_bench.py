@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from dingocar.errors import DingocarError
-from tests.translate.ros_peers import jpegs_of, own_master
+from dingocar.tub import Tub
+from tests.translate.ros_peers import own_master
 
 
 def bench(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
     try:  # before all others wait for a camera that has nothing to send
-        jpegs_of(arguments.tub)
+        Tub(arguments.tub)
     except DingocarError as error:
         parser.error(str(error))
     figures = bench(arguments)

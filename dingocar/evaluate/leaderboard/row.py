@@ -17,7 +17,7 @@ from dingocar.evaluate.leaderboard.judge import HeldOut, Paths, held_out, judge,
 from dingocar.evaluate.leaderboard.keys import digest, model_key, recording_key, row_key
 from dingocar.evaluate.leaderboard.methods import Task, Trained, lender_of, load_kind, options_of
 from dingocar.evaluate.leaderboard.recording import make_recording
-from dingocar.evaluate.leaderboard.rules import labels_used, make_pilot, training_settings
+from dingocar.evaluate.leaderboard.rules import labels_used, make_pilot, told_training, training_settings
 from dingocar.evaluate.leaderboard.suite import USES, MethodSpec, Recording, Row, Suite, WorldSpec
 from dingocar.files import parse_json, replace_file, replacing
 from dingocar.zoo import RunnablePilot
@@ -126,14 +126,15 @@ def prepared_key(suite: Suite, row: Row, code: str) -> str:
     """The hash of everything that decides what the shared row `row` prepares; of its pilot if need be."""
     assert row.method is not None and row.pilot is not None
     options, kind = options_of(row.method), load_kind(row.method.kind)
+    with_pilot = kind.prepared_for(row.method)
     decided: dict[str, Any] = {
         "kind": row.method.kind,
-        "options": {name: options[name] for name in (*kind.prepared_by, *kind.prepared_for(row.method))},
+        "options": {name: options[name] for name in (*kind.prepared_by, *with_pilot)},
         "recordings": {use: key for use, (key, _, _) in method_recordings(suite, row, code).items()},
     }
-    if kind.prepared_for(row.method):
-        training = {**suite.training, **row.pilot.training, **row.method.training}
-        decided |= {"pilot": [row.pilot.pilot or row.pilot.name, row.pilot.settings], "training": training}
+    if with_pilot:
+        decided["pilot"] = [row.pilot.pilot, row.pilot.settings]
+        decided["training"] = told_training(suite, row.method, row.pilot)
     return digest(decided | {"picture": suite.picture, "seed": row.seed, "code": code})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -60,6 +61,12 @@ def make_pilot(spec: PilotSpec, picture: tuple[int, ...]) -> Pilot:
     return made
 
 
+def told_training(suite: Suite, method: MethodSpec, pilot: PilotSpec | None) -> dict[str, Any]:
+    """What a suite says of a method's trainings of a pilot: the method's words win over the pilot's."""
+    own = {} if pilot is None else pilot.training
+    return {**suite.training, **own, **method.training}
+
+
 def training_settings(
     suite: Suite, method: MethodSpec, seed: int, candidate: int | None, pilot: PilotSpec | None = None
 ) -> TrainingSettings:
@@ -76,8 +83,7 @@ def training_settings(
         TrainingError: an unknown one, or a value that does not fit.
     """
     extra = {} if candidate is None else method.candidates[candidate]
-    own = {} if pilot is None else pilot.training
-    values = {**suite.training, **own, **method.training, **extra}
+    values = {**told_training(suite, method, pilot), **extra}
     for name in _OURS:
         if name in values:
             raise UsageError(

@@ -101,11 +101,12 @@ def _check(method: MethodSpec) -> None:
         raise UsageError("a translator's recording must be of the domain sim, its unlabelled pictures real")
     if options["translators"] < 1 or options["steps"] < 1:
         raise UsageError("options.translators and options.steps: expected at least 1")
-    for name in {"pilot", "steering_weight"} & options["settings"].keys():
-        raise UsageError(
-            f"options.settings.{name}: a pilot of elsewhere would be in no row's key; set options.steering, "
-            "the weight of the steering of a pilot like the row's"
-        )
+    for name in ("pilot", "steering_weight"):
+        if name in options["settings"]:
+            raise UsageError(
+                f"options.settings.{name}: a pilot of elsewhere would be in no row's key; set "
+                "options.steering, the weight of the steering of a pilot like the row's"
+            )
     if options["steering"] < 0 or not np.isfinite(options["steering"]):
         raise UsageError(f"options.steering: expected a weight of at least 0, got {options['steering']}")
     if options["steering"] and options["translator"] != "cyclegan":
