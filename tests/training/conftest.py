@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dingocar.images import encode_jpeg
-from dingocar.training import TrainingSettings
+from dingocar.images import decode_image, encode_jpeg
+from dingocar.training import TrainingSettings, load_dataset
+from dingocar.training.domains import plan_domains
+from dingocar.training.trainer import hold_out
 from dingocar.zoo import Pilot, PilotSettings
 
-HEIGHT, WIDTH = 24, 32
+HEIGHT, WIDTH = SIZE = 24, 32
 
 
 def picture(steering, rng, height=HEIGHT, width=WIDTH):
@@ -133,3 +135,37 @@ def quick():
         progress=False,
         decode_workers=2,
     )
+
+
+def write_real(folder, frames=120, seed=5, **more):
+    """A tub whose pictures are brighter than the simulated ones'."""
+    write_tub(folder, frames, seed, metadata={"domain": "real"}, **more)
+    for path in (folder / "images").iterdir():
+        path.write_bytes(encode_jpeg(np.minimum(decode_image(path).astype(int) + 60, 255).astype(np.uint8)))
+    return folder
+
+
+def change_labels(tub, change):
+    """Rewrites a tub's labels; `change` maps (index, steering, throttle) to new ones."""
+    path = tub / "catalog_0.catalog"
+    lines = []
+    for line in path.read_text().splitlines():
+        fields = json.loads(line)
+        new = change(fields["_index"], fields["user/angle"], fields["user/throttle"])
+        fields["user/angle"], fields["user/throttle"] = new
+        lines.append(json.dumps(fields, sort_keys=True) + "\n")
+    path.write_text("".join(lines))
+
+
+@pytest.fixture(scope="module")
+def tubs(tmp_path_factory):
+    """A simulated tub and a real one that no test writes to."""
+    folder = tmp_path_factory.mktemp("domains")
+    return write_tub(folder / "sim", 200, metadata={"domain": "sim"}), write_real(folder / "real")
+
+
+def plan(adaptation, labelled, settings=None, seed=0):
+    settings = settings or TrainingSettings(gap_frames=2)
+    data = load_dataset(labelled, SIZE, unlabelled=adaptation.unlabelled)
+    split = hold_out(data, settings)
+    return data, split, plan_domains(adaptation, data, split, seed)

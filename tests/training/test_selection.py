@@ -16,8 +16,7 @@ from dingocar.training.domains import Adaptation, Domains, Stream
 from dingocar.training.heldout import FIGURES, LEAST, MOST, SHARE, HeldOut
 from dingocar.training.selection import TOLERANCE, Chooser
 
-from .conftest import Tiny
-from .test_domains import change_labels, plan, tubs, write_real  # noqa: F401
+from .conftest import Tiny, change_labels, plan, write_real
 from .test_trainer import same, saved_weights
 
 
@@ -220,7 +219,7 @@ def test_consistency_is_how_far_steering_moves_under_light_and_noise():
 
 
 @pytest.mark.parametrize("select", ["probe", "consistency"])
-def test_no_label_of_the_target_takes_part_in_the_choice(tubs, tmp_path, quick, select):  # noqa: F811
+def test_no_label_of_the_target_takes_part_in_the_choice(tubs, tmp_path, quick, select):
     sim, _ = tubs
     real, more = write_real(tmp_path / "real", seed=5), write_real(tmp_path / "more", 80, seed=9)
     adaptation = Adaptation("coral", {"weight": 0.3}, [more], real_labels=20, select=select)
@@ -244,7 +243,7 @@ def test_no_label_of_the_target_takes_part_in_the_choice(tubs, tmp_path, quick, 
     assert first.adaptation[figure] == scores[first.best_epoch - 1]
 
 
-def test_an_earlier_epoch_is_saved_with_its_own_weights(tubs, tmp_path, quick, monkeypatch):  # noqa: F811
+def test_an_earlier_epoch_is_saved_with_its_own_weights(tubs, tmp_path, quick, monkeypatch):
     scores = iter([0.9, 0.5, 0.8, 0.9, 0.9])
     monkeypatch.setattr(HeldOut, "probe_accuracy", lambda self: next(scores))
     monkeypatch.setattr("dingocar.training.fit.Chooser", partial(Chooser, tolerance=99.0))
@@ -262,7 +261,7 @@ def test_an_earlier_epoch_is_saved_with_its_own_weights(tubs, tmp_path, quick, m
     assert same(saved_weights(chosen.model), saved_weights(last.model), atol=1e-4)
 
 
-def test_what_finishes_a_network_is_measured_afterwards(tubs, tmp_path, quick, monkeypatch):  # noqa: F811
+def test_what_finishes_a_network_is_measured_afterwards(tubs, tmp_path, quick, monkeypatch):
     from dingocar.adapt.adabn import AdaBn
 
     def finish(self, network, source, target):
