@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from dingocar.cli.translate import size_of
+from dingocar.cli._common import picture_size
 from dingocar.translate import Translator, translators
 
 STEPS = 9000
@@ -106,7 +106,7 @@ def looped(
 
 def bench(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measures all in turn."""
-    size = size_of(arguments.picture)
+    size = picture_size(arguments.picture, "--picture")
     names = arguments.methods.split(",") if arguments.methods else translators.names()
     kinds = {name: translators.load(name) for name in names}
     trials = {

@@ -232,6 +232,41 @@ def test_short_names_are_refused(name):
     assert f"import dingocar.{name}, not {name}" in done.stderr
 
 
+def given_by(module):
+    """The names that one of our modules gives, those that it loads when asked included; None: no module."""
+    short = module.removeprefix("dingocar.")
+    folder = ROOT.joinpath(*(short if short.split(".")[0] in ("parts", "templates") else module).split("."))
+    file = next(
+        (each for each in (folder.with_suffix(".py"), folder / "__init__.py") if each.is_file()), None
+    )
+    if file is None:
+        return None
+    names = {each.stem for each in folder.glob("*")} if file.name == "__init__.py" else set()
+    for node in ast.parse(file.read_text()).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        names |= {name.id for target in targets if target for name in ast.walk(target) if hasattr(name, "id")}
+        names |= {
+            alias.asname or alias.name for alias in getattr(node, "names", ()) if hasattr(alias, "name")
+        }
+        names.add(getattr(node, "name", ""))
+        if file.name == "__init__.py" and isinstance(node, ast.Assign | ast.AnnAssign | ast.FunctionDef):
+            names |= {each.value for each in ast.walk(node) if isinstance(each, ast.Constant)}
+    return names
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("benchmarks/*.py")), ids=name_of)
+def test_what_benchmarks_import_is_there(path):
+    """They run too seldom for a name that has gone to be noticed."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in (
+            "dingocar",
+            "benchmarks",
+            "tests",
+        ):
+            gone = {alias.name for alias in node.names} - (given_by(node.module) or set())
+            assert not gone, f"line {node.lineno}: {node.module} gives no {', '.join(sorted(gone))}"
+
+
 @pytest.mark.parametrize("path", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]), ids=name_of)
 def test_docs_name_only_what_there_is(path):
     """Links lead somewhere, and no page has a gap left to fill in."""

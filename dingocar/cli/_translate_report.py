@@ -66,9 +66,15 @@ def _place(args: dict[str, Any]) -> Place | None:
 
 
 def _of_domain(tub: Path, name: str) -> Path:
-    """A tub that does not say that it is of the other domain."""
+    """A tub that does not say that it is of the other domain, of genuine pictures."""
     domain, other = name.removeprefix("--"), {"--sim": "real", "--real": "sim"}[name]
-    if open_tub(tub).domain == other:
+    opened = open_tub(tub)
+    if opened.looks != opened.domain:
+        raise UsageError(
+            f"{name} {tub}: its pictures are translated and look {opened.looks}; give the tub that it was "
+            "made of"
+        )
+    if opened.domain == other:
         raise UsageError(
             f"{name} {tub}: says that its pictures are {other}, not {domain}; give it as --{other}"
         )

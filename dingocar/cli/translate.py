@@ -35,7 +35,7 @@ Options:
     --preset NAME      sizes of picture and networks: 60x80, 120x160, or published, which needs a GPU
                        [default: 60x80]
     --size HxW         another height and width of the pictures; those of the pilot's camera
-    --minutes N        how long to train; otherwise 20, or as --steps says
+    --minutes N        how long to train; otherwise 20, or as --steps says; with --resume as before
     --steps N          how many steps to train; with --minutes whichever ends first
                        of style: of Adam on the pixels, otherwise 300
     --seed N           of weights, batches, and of a translator also of what is held out [default: 0]
@@ -95,7 +95,8 @@ def _train(args: dict[str, Any]) -> int:
     from dingocar.translate.budget import Budget
 
     minutes = optional_number(args["--minutes"], "--minutes", float, low=0.01)
-    budget = Budget(optional_number(args["--steps"], "--steps", low=1), minutes)
+    steps = optional_number(args["--steps"], "--steps", low=1)
+    budget = None if steps is None and minutes is None else Budget(steps, minutes)
     settings: dict[str, Any] = preset(args["--preset"])
     if args["--size"] is not None:
         settings["image_shape"] = (*picture_size(args["--size"], "--size"), 3)
@@ -107,6 +108,7 @@ def _train(args: dict[str, Any]) -> int:
     tubs = {name: [path(tub, name) for tub in args[name]] for name in ("--sim", "--real")}
     out = new_file(args["--out"], "--out")
     import_keras_quietly()
+    from dingocar.translate.state import is_stopped
     from dingocar.translate.trainer import TranslatorProgress, train_translator
 
     with Progress(1.0, f"{args['--method']}", unit="of the training") as bar:
@@ -116,7 +118,7 @@ def _train(args: dict[str, Any]) -> int:
 
         result = train_translator(
             *(translator, tubs["--sim"], tubs["--real"], out, budget),
-            seed=number(args["--seed"], "--seed", low=0),
+            seed=number(args["--seed"], "--seed", low=0, high=2**32 - 1),
             resume=args["--resume"],
             on_progress=tell,
         )
@@ -128,7 +130,7 @@ def _train(args: dict[str, Any]) -> int:
     ]
     if losses:
         lines.append(f"losses: {losses}")
-    if result.interrupted:
+    if result.interrupted and is_stopped(out):
         lines.append("stopped; the same command with --resume goes on from there")
     show(result.to_json(), args["--json"], "\n".join(lines))
     return 130 if result.interrupted else 0

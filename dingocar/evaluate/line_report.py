@@ -46,6 +46,8 @@ LEAST_LOSS = 0.05
 TUNING_TRACKS = ("random:1", "random:2")
 HOME_TRACKS = ("circuit", "random:101")
 _PAINT = {"white": (255, 0, 255), "yellow": (0, 255, 255)}
+#: Rows of the table that are always there.
+_HOME, _RAW, _BALANCE, _HISTOGRAM, _TUNED = "home", "raw", "colour balance", "histogram", "tuned there"
 
 
 @dataclass(frozen=True)
@@ -119,14 +121,20 @@ def measure(
     Args:
         thresholds: frozen.
         tracks, look, randomisation, frames, seed: of the pictures; see `line_pictures`.
-        translators: {name: one to sim}; they must take pictures of the thresholds' size.
+        translators: {name: one to sim}; they must take pictures of the thresholds' size, and no other row
+            may have the name.
 
     Returns:
         "rows": for each way of looking {"name", "white", "yellow", "mean": F1, "offset_m", "heading_rad",
         "known": see `pose_error`, "recovered": share of the loss from home to raw}; "holds": the best
         recovered share is at least `WANTED`; None where too little is lost.
+
+    Raises:
+        UsageError: a translator's size or name does not fit.
     """
     for name, translator in (translators or {}).items():
+        if name in (_HOME, _RAW, _BALANCE, _HISTOGRAM, _TUNED):
+            raise UsageError(f"translator {name}: the table has a row of that name; rename the file")
         if translator.image_shape[:2] != thresholds.picture:
             height, width, _ = translator.image_shape
             raise UsageError(
@@ -138,14 +146,14 @@ def measure(
     away = _pictures(tracks, look, randomisation, frames, seed, thresholds.picture)
     matched = HistogramMatcher.of(home.images).together(away.images)
     ways = {
-        "raw": away.images,
-        "colour balance": colour_balance(away.images),
-        "histogram": matched,
+        _RAW: away.images,
+        _BALANCE: colour_balance(away.images),
+        _HISTOGRAM: matched,
         **{name: each.run_batch(away.images) for name, each in (translators or {}).items()},
     }
-    rows = [_row("home", home, thresholds.boxes)]
+    rows = [_row(_HOME, home, thresholds.boxes)]
     rows += [_row(name, away.with_images(images), thresholds.boxes) for name, images in ways.items()]
-    rows.append(_row("tuned there", away, tune(away.images, away.lines)))
+    rows.append(_row(_TUNED, away, tune(away.images, away.lines)))
     best, raw = rows[0]["mean"], rows[1]["mean"]
     for row in rows[1:]:
         row["recovered"] = (row["mean"] - raw) / (best - raw) if best - raw >= LEAST_LOSS else None
@@ -233,10 +241,10 @@ def draw_lines(
     if not images:
         raise UsageError(f"{tub}: none of its pictures can be decoded; take another tub")
     raw = np.stack(images)
-    ways = {"colour balance": colour_balance(raw)}
-    ways |= {name: each.run_batch(raw) for name, each in (translators or {}).items()}
+    ways = [(_BALANCE, colour_balance(raw))]
+    ways += [(name, each.run_batch(raw)) for name, each in (translators or {}).items()]
     rows = [("as it is", raw), ("found as it is", _painted(raw, thresholds.boxes))]
-    for name, made in ways.items():
+    for name, made in ways:
         rows += [(name, made), (f"found with {name}", _painted(made, thresholds.boxes))]
     return laid_out(rows)
 

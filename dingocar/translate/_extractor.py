@@ -18,6 +18,8 @@ from dingocar.translate._networks import mirrored
 #: VGG19's layers for style (Gatys et al. 2016, arXiv:1508.06576, section 2), the first four also for AdaIN.
 VGG_STYLE = tuple(f"block{number}_conv1" for number in range(1, 6))
 VGG_CONTENT = "block4_conv2"
+#: It halves pictures five times.
+LEAST_PX = 32
 #: Mean of ImageNet's blue, green and red, which VGG19 was trained without.
 _BGR_MEAN = np.array([103.939, 116.779, 123.68], np.float32)
 
@@ -45,8 +47,13 @@ def vgg19(shape: Sequence[int], names: Sequence[str], weights: str | None = "ima
         weights: "imagenet": downloaded once, 80 MB, to `~/.keras`; None: drawn by chance.
 
     Raises:
-        TranslatorError: the weights cannot be had.
+        TranslatorError: the pictures are too small, or the weights cannot be had.
     """
+    if min(shape[:2]) < LEAST_PX:
+        raise TranslatorError(
+            f"VGG19 takes pictures of at least {LEAST_PX}x{LEAST_PX} pixels, these are of "
+            f"{shape[0]}x{shape[1]}; take larger ones, or our own extractor"
+        )
     picture = keras.Input(shape, name="picture")
     blue_first = ops.flip(layers.Rescaling(127.5, 127.5, name="bytes")(picture), axis=-1)
     try:

@@ -105,6 +105,22 @@ class GanSettings(LearnedSettings):
                 f"translator setting image_shape: pictures of {height}x{width} cannot be halved "
                 f"{self.downsamplings} times; take multiples of {step}, or set downsamplings"
             )
+        check_halvings(self, "downsamplings", "codes")
+        check_halvings(self, "discriminator_layers", "a discriminator")
+
+
+def check_halvings(settings: TranslatorSettings, name: str, what: str) -> None:
+    """Raises a `TranslatorError` where a setting that halves pictures leaves less than 2x2 places.
+
+    One row cannot be mirrored at the rim, and one place less its own mean is nothing.
+    """
+    height, width, _ = settings.image_shape
+    left = [-(-size // 2 ** getattr(settings, name)) for size in (height, width)]
+    if min(left) < 2:
+        raise TranslatorError(
+            f"translator setting {name}: {getattr(settings, name)} leave {what} {left[0]}x{left[1]} places "
+            f"of pictures of {height}x{width}, expected at least 2x2; set fewer, or take larger pictures"
+        )
 
 
 #: Sizes by name: the published ones need a GPU.

@@ -129,6 +129,11 @@ def _steering(path: Path, image_shape: tuple[int, int, int]) -> Any:
             f"translator setting pilot: expected one that takes pictures {image_shape} and has a layer "
             f"'normalise' and a head {STEERING!r}, got {path}, a {pilot.name} of {network.input_shape[1:]}"
         )
+    if tuple(network.output[STEERING].shape) != (None, 1):
+        raise TranslatorError(
+            f"translator setting pilot: expected one that steers by one number, got {path}, a {pilot.name} "
+            f"of {network.output[STEERING].shape[-1]}; name a linear one"
+        )
     # From the first layer of floats on: no gradient reaches a picture of bytes.
     driver = Model(network.get_layer("normalise").output, network.output[STEERING])
     driver.trainable = False

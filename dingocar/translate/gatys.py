@@ -154,12 +154,15 @@ def _painting(features: Any, last_is_content: bool, weights: StyleWeights, conte
     class Painting(keras.Model):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__(name="painting")
-            self.pixels = self.add_weight(shape=content.shape, initializer="zeros", name="pixels")
+            # Put back after each step: a clipped pixel has no gradient that would bring it back.
+            self.pixels = self.add_weight(
+                shape=content.shape, initializer="zeros", name="pixels", constraint=_in_range
+            )
             self.pixels.assign(content)
             self.built = True
 
         def call(self, x: Any, training: bool = False) -> Any:
-            picture = ops.clip(ops.convert_to_tensor(self.pixels), -1.0, 1.0)
+            picture = ops.convert_to_tensor(self.pixels)
             across = ops.mean(ops.abs(picture[:, :, 1:] - picture[:, :, :-1]))
             down = ops.mean(ops.abs(picture[:, 1:] - picture[:, :-1]))
             found = losses(features(picture), wanted, grams, weights)
@@ -171,10 +174,16 @@ def _painting(features: Any, last_is_content: bool, weights: StyleWeights, conte
             return sum(y_pred.values(), ops.zeros(()))
 
         def shown(self) -> Uint8Array:
-            values = np.clip(ops.convert_to_numpy(self.pixels)[0], -1, 1)
+            values = ops.convert_to_numpy(self.pixels)[0]
             return np.asarray(np.rint((values + 1) * 127.5), np.uint8)
 
     return Painting()
+
+
+def _in_range(pixels: Any) -> Any:
+    from keras import ops
+
+    return ops.clip(pixels, -1.0, 1.0)
 
 
 def _compile(painting: Any, learning_rate: float) -> None:

@@ -135,7 +135,8 @@ def curves(have: IntArray, want: IntArray) -> Uint8Array:
     apart = 2.0 * np.arange(3)[:, None]
     had, wanted = (apart + counted / counted[:, -1:] for counted in (have, want))
     found = np.searchsorted(wanted.ravel(), had.ravel() - 1e-9).reshape(3, _LEVELS) - _CHANNELS[:, None]
-    return np.asarray(np.minimum(found, _LEVELS - 1), np.uint8)
+    # What is darker than all that was seen gets the darkest of what is wanted.
+    return np.asarray(np.clip(found, (want > 0).argmax(axis=1)[:, None], _LEVELS - 1), np.uint8)
 
 
 def _check(images: Uint8Array) -> None:

@@ -90,6 +90,12 @@ def _check(data: Dataset, numbers: range, domain: str) -> None:
                 f"--{domain} {path}: does not say whether its pictures are simulated or real; write it into "
                 f"the tub: dingocar tub domain {path} {domain}"
             )
+        tub = data.tubs[number]
+        if tub.looks != tub.domain:
+            raise TranslatorError(
+                f"--{domain} {path}: its pictures are translated and look {tub.looks}; give the tub that it "
+                "was made of"
+            )
         if found != {domain}:
             words = {SIM: "simulated", REAL: "real"}
             other = next(iter(found - {domain}))

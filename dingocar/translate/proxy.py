@@ -25,7 +25,7 @@ _LAST = 1000
 
 
 class PictureProxy:
-    """Translates JPEG or PNG pictures, one after the other.
+    """Translates JPEG or PNG pictures, one after the other, whatever threads they come from.
 
     A picture that cannot be translated is passed through as it came, and a warning told, once.
 
@@ -42,7 +42,7 @@ class PictureProxy:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._translator, self._quality, self._clock = translator, quality, clock
-        self._lock = threading.Lock()
+        self._running, self._counting = threading.Lock(), threading.Lock()
         self._seconds: deque[float] = deque(maxlen=_LAST)
         self._ended: deque[float] = deque(maxlen=_LAST)
         self.answered = self.failed = 0
@@ -52,23 +52,34 @@ class PictureProxy:
         began = self._clock()
         try:
             height, width, _ = self._translator.image_shape
-            given = encode_jpeg(self._translator.run(decode_image(raw, (height, width))), self._quality)
-        except DingocarError as error:
-            if not self.failed:
-                logger.warning("pictures are passed through untranslated: %s", error)
-            given = raw
-            self.failed += 1
+            picture = decode_image(raw, (height, width))
+            with self._running:
+                picture = self._translator.run(picture)
+            given = encode_jpeg(picture, self._quality)
+        except Exception as error:  # noqa: BLE001 - whatever it is: who listens is worse off with no picture
+            given = self._passed_through(raw, error)
         ended = self._clock()
-        with self._lock:
+        with self._counting:
             self.answered += 1
             self._seconds.append(ended - began)
             self._ended.append(ended)
         return given
 
+    def _passed_through(self, raw: bytes, error: Exception) -> bytes:
+        with self._counting:
+            self.failed += 1
+            first = self.failed == 1
+        if first:
+            known = isinstance(error, DingocarError)
+            logger.warning(
+                "pictures are passed through untranslated: %s", error, exc_info=None if known else error
+            )
+        return raw
+
     def figures(self) -> dict[str, Any]:
         """How it went: `answered`, `failed` (of these passed through); of the last 1000 `rate_hz` and
         latencies in ms, None where there are too few."""
-        with self._lock:
+        with self._counting:
             seconds, ended = np.array(self._seconds), list(self._ended)
         rate = (len(ended) - 1) / (ended[-1] - ended[0]) if len(ended) > 1 and ended[-1] > ended[0] else None
         found: dict[str, Any] = {"answered": self.answered, "failed": self.failed, "rate_hz": rate}

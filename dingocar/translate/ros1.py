@@ -33,13 +33,18 @@ class Ros1Node:
         name: of the node.
 
     Raises:
-        UsageError: ROS is not installed, or no master answers.
+        UsageError: ROS is not installed, no master answers, or a topic's name is none.
     """
 
     def __init__(
         self, proxy: PictureProxy, topic_in: str, topic_out: str, queue: int = 10, name: str = "translate"
     ) -> None:
         rospy, messages, graph = _packages()
+        for topic in (topic_in, topic_out):
+            if not topic or not graph.names.is_legal_name(topic):
+                raise UsageError(
+                    f"{topic!r}: expected the name of a topic, such as /camera_node/image/compressed"
+                )
         if not graph.is_master_online():
             raise UsageError(
                 f"no ROS master answers at {graph.get_master_uri()}: start roscore, or set ROS_MASTER_URI"
@@ -66,9 +71,10 @@ class Ros1Node:
         self._rospy.signal_shutdown("closed")
 
     def _answer(self, message: Any) -> None:
-        given = self._message(header=message.header, format="jpeg")
-        given.data = self._proxy.answer(bytes(message.data))
-        self._out.publish(given)
+        raw = bytes(message.data)
+        data = self._proxy.answer(raw)
+        kind = message.format if data is raw else "jpeg"  # what is passed through may be a PNG
+        self._out.publish(self._message(header=message.header, format=kind, data=data))
 
 
 def _packages() -> tuple[Any, Any, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dingocar.errors import TranslatorError
+from dingocar.errors import PilotError, TranslatorError
 from dingocar.images import Uint8Array, check_image
 from dingocar.translate._method import DIRECTIONS
 from dingocar.zoo.interpreter import Interpreter
@@ -42,25 +43,28 @@ class RunnableTranslator:
         """Translates one picture, uint8 (H, W, 3) of `image_shape`.
 
         Raises:
-            TranslatorError: the picture has another size.
+            TranslatorError: the picture has another size, the network is closed or gives what is no number.
             ImageError: it is no picture.
         """
         if check_image(image).shape != self.image_shape:
             raise self._wrong_shape(image.shape)
-        return np.asarray(self._bytes(self._interpreter.run(image[np.newaxis]))[0])
+        return np.asarray(self._bytes(self._interpreter.run, image[np.newaxis])[0])
 
     def run_batch(self, images: Uint8Array) -> Uint8Array:
         """Translates uint8 (N, H, W, 3) pictures; returns as many."""
         if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
             raise self._wrong_shape(images.shape[1:], images.dtype)
-        return self._bytes(self._interpreter.run_batch(images)) if len(images) else images.copy()
+        return self._bytes(self._interpreter.run_batch, images) if len(images) else images.copy()
 
     def close(self) -> None:
         """Lets the network go; the translator cannot run any more."""
         self._interpreter.close()
 
-    def _bytes(self, outputs: dict[str, Any]) -> Uint8Array:
-        values = outputs[self.direction]
+    def _bytes(self, network: Callable[[Uint8Array], dict[str, Any]], images: Uint8Array) -> Uint8Array:
+        try:
+            values = network(images)[self.direction]
+        except PilotError as error:  # pilots run on the same interpreters
+            raise TranslatorError(f"{self.path}: {error}") from None
         if not np.isfinite(values).all():
             raise TranslatorError(
                 f"{self.path}: the network's picture holds what is no finite number; its weights are damaged "

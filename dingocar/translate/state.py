@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import zipfile
@@ -13,9 +14,13 @@ import numpy as np
 
 from dingocar.errors import TranslatorError
 from dingocar.files import parse_json, replace_file
+from dingocar.translate.budget import Budget
+from dingocar.words import counted
 
 FILE = "state.npz"
 _FACTS = "facts"
+#: What the facts must say.
+_NEEDED = {"step", "seconds", "losses", "budget", "pictures"}
 
 
 def save_state(folder: Path, game: Any, facts: Mapping[str, Any]) -> None:
@@ -59,6 +64,62 @@ def load_state(folder: Path, game: Any) -> None:
         variable.assign(array)
 
 
+def is_stopped(path: Path | str) -> bool:
+    """Whether a training of the file `path` was stopped, so that it can be resumed."""
+    return (state_folder(Path(path)) / FILE).exists()
+
+
+def state_folder(path: Path) -> Path:
+    """Where a training of the file `path` keeps its state and sheets while it lasts."""
+    return path.with_suffix(".training")
+
+
+def budget_to_resume(folder: Path, budget: Budget | None) -> Budget:
+    """The budget of a stopped training, or the one that is given in its place.
+
+    Raises:
+        TranslatorError: that is used up; or there is no stopped training.
+    """
+    facts = read_facts(folder)
+    before, step, seconds = Budget(**facts["budget"]), int(facts["step"]), float(facts["seconds"])
+    if budget is None or budget == before:
+        return before
+    if budget.share(step, seconds) >= 1:
+        raise TranslatorError(
+            f"{folder}: {counted(step, 'step')} in {seconds / 60:.1f} minutes are done already; give more, "
+            "or neither --steps nor --minutes to go on as before"
+        )
+    return budget
+
+
+def check_same(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Raises a `TranslatorError` unless the stopped training is of the same kind."""
+    found = _singly(read_facts(folder))
+    for name, value in _singly(facts).items():
+        if found.get(name) != value:
+            raise TranslatorError(
+                f"{folder}: the stopped training's {name} is {found.get(name)!r}, not {value!r}; take the "
+                "same to resume, or remove the folder and begin anew"
+            )
+
+
+def _singly(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts with each setting as one of them, as JSON has it."""
+    settings = {
+        f"setting {name}": list(value) if isinstance(value, tuple) else value
+        for name, value in facts.get("settings", {}).items()
+    }
+    return {name: value for name, value in facts.items() if name != "settings"} | settings
+
+
+def clear(folder: Path) -> None:
+    """Removes what a training leaves in its folder while it lasts; what others have put there stays."""
+    with contextlib.suppress(OSError):
+        for file in (folder / FILE, *folder.glob("step_*.jpg")):
+            file.unlink(missing_ok=True)
+        folder.rmdir()
+
+
 def _variables(game: Any) -> list[Any]:
     return [*game.variables, *game.optimizer.variables]
 
@@ -78,6 +139,6 @@ def _read(folder: Path) -> tuple[dict[str, Any], list[Any]]:
         raise TranslatorError(
             f"{path}: cannot be read ({str(error)[:100]}); remove the folder and begin anew"
         ) from None
-    if not isinstance(facts, dict):
+    if not isinstance(facts, dict) or not facts.keys() >= _NEEDED:
         raise TranslatorError(f"{path}: cannot be read; remove the folder and begin anew")
     return facts, arrays

@@ -4,7 +4,7 @@ Source: Huang and Belongie 2017, arXiv:1703.06868 (AdaIN): an encoder that is no
 with the moments of another picture's, and a decoder; content and style loss, style at 10 times the content.
 The encoder is VGG19 to conv4_1 as published, or one of our own that is trained beside as an autoencoder of
 both domains, so that nothing must be downloaded; then the losses are relative to the features' size, which is
-free. The finished translator takes the mean moments of all pictures of the other domain.
+free. The finished translator takes the mean moments of up to 256 pictures of the other domain.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from dingocar.images import Uint8Array
-from dingocar.translate._method import REAL, SIM, LearnedSettings, Translator
+from dingocar.translate._method import REAL, SIM, LearnedSettings, Translator, check_halvings
 from dingocar.translate.sheets import some
 
 #: Most pictures of a domain that its moments are taken of.
@@ -50,6 +50,11 @@ class StyleSettings(LearnedSettings):
         "style_weight": (0, 1e6),
         "reconstruction_weight": (0, 1e6),
     }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.extractor == "own":
+            check_halvings(self, "downsamplings", "codes")
 
 
 class Style(Translator):

@@ -6,10 +6,9 @@ import contextlib
 import dataclasses
 import logging
 import math
-import shutil
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +20,21 @@ from dingocar.images import Uint8Array
 from dingocar.supervision import stop_signals
 from dingocar.translate import sheets
 from dingocar.translate._method import DIRECTIONS, REAL, SIM, LearnedSettings, Translator
+from dingocar.translate.artefact import read_card
 from dingocar.translate.budget import Budget, learning_rate
 from dingocar.translate.pictures import DomainPictures, load_domains
 from dingocar.translate.runnable import as_bytes
-from dingocar.translate.state import FILE, load_state, read_facts, save_state
+from dingocar.translate.state import (
+    FILE,
+    budget_to_resume,
+    check_same,
+    clear,
+    is_stopped,
+    load_state,
+    read_facts,
+    save_state,
+    state_folder,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -97,31 +107,34 @@ def train_translator(
 ) -> TranslatorResult:
     """Trains a translator and writes its file, with a sheet of held-out pictures beside it.
 
-    While it learns, sheets and its state go to the folder `NAME.training` beside the file. Ctrl-C writes the
-    file as it is then, and keeps the state: `resume` goes on from there, step by step as if it had not
-    stopped.
+    While it learns, sheets and its state go to the folder `NAME.training` beside the file, from which they
+    are removed at the end. Ctrl-C writes the file as it is then, and keeps the state: `resume` goes on from
+    there, step by step as if it had not stopped.
 
     Args:
         translator: what to train.
         sim, real: tubs of either domain; labels are not used.
         path: the file to write, `.keras`.
-        budget: how long; None: 20 minutes.
+        budget: how long, of a training that is resumed in all; None: as long as before, or 20 minutes.
         seed: of weights, batches and what is held out.
-        resume: go on with a stopped training of the same translator, settings, pictures and seed.
+        resume: go on with a stopped training of the same translator, settings, pictures and seed; another
+            budget moves the schedule of the learning rate.
         on_progress: told after each step.
         clock: seconds.
 
     Raises:
         TubError, TrainingError: a folder is no tub, or its pictures cannot be used.
-        TranslatorError: a tub is of the wrong domain or too small; the file cannot be written; there is a
-            stopped training in its place, or, to resume, none of the same; or a loss is no number any more.
+        TranslatorError: a tub is of the wrong domain or too small; the file cannot be written, or another
+            file is in its place; there is a stopped training in its place, or, to resume, none of the same,
+            or one that has already taken the budget; or a loss is no number any more.
     """
-    path, budget = Path(path), budget or Budget()
+    path = Path(path)
     _check_path(path)
-    folder = _state_folder(path)
+    folder = state_folder(path)
     facts = {"translator": translator.name, "settings": dataclasses.asdict(translator.settings), "seed": seed}
     if resume:
-        _check_same(folder, facts)
+        check_same(folder, facts)
+        budget = budget_to_resume(folder, budget)
     elif is_stopped(path):
         raise TranslatorError(
             f"{folder}: holds a training that was stopped; go on with --resume, or remove the folder"
@@ -130,17 +143,8 @@ def train_translator(
     pictures = load_domains(sim, real, (height, width), seed)
     if not translator.learns:
         return _fitted(translator, pictures, path)
-    run = _Run(translator, pictures, path, folder, budget, facts, on_progress, clock)
+    run = _Run(translator, pictures, path, folder, budget or Budget(), facts, on_progress, clock)
     return run.all(resume)
-
-
-def is_stopped(path: Path | str) -> bool:
-    """Whether a training of the file `path` was stopped, so that it can be resumed."""
-    return (_state_folder(Path(path)) / FILE).exists()
-
-
-def _state_folder(path: Path) -> Path:
-    return path.with_suffix(".training")
 
 
 def _check_path(path: Path) -> None:
@@ -148,26 +152,19 @@ def _check_path(path: Path) -> None:
         raise TranslatorError(f"{path}: expected a file name that ends in .keras")
     if not path.parent.is_dir():
         raise TranslatorError(f"{path}: its folder {path.parent} does not exist; make it first")
-
-
-def _check_same(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Raises a `TranslatorError` unless the stopped training is of the same kind."""
-    found = _singly(read_facts(folder))
-    for name, value in _singly(facts).items():
-        if found.get(name) != value:
+    sheet = path.with_suffix(".jpg")
+    if not path.exists():
+        if sheet.exists():
             raise TranslatorError(
-                f"{folder}: the stopped training's {name} is {found.get(name)!r}, not {value!r}; take the "
-                "same to resume, or remove the folder and begin anew"
+                f"{sheet}: is there, where the translator's sheet belongs; name another file to write"
             )
-
-
-def _singly(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts with each setting as one of them, as JSON has it."""
-    settings = {
-        f"setting {name}": list(value) if isinstance(value, tuple) else value
-        for name, value in facts.get("settings", {}).items()
-    }
-    return {name: value for name, value in facts.items() if name != "settings"} | settings
+        return
+    try:
+        read_card(path)
+    except TranslatorError:
+        raise TranslatorError(
+            f"{path}: is there, and it is no translator; name another file to write"
+        ) from None
 
 
 def _fitted(translator: Translator, pictures: DomainPictures, path: Path) -> TranslatorResult:
@@ -203,7 +200,7 @@ class _Run:
         self.translator, self.pictures, self.path, self.folder = translator, pictures, path, folder
         self.budget, self.on_progress, self.clock = budget, on_progress, clock
         self.settings, self.seed = translator.settings, facts["seed"]
-        self.facts = facts | {"pictures": pictures.digest()}
+        self.facts = facts | {"pictures": pictures.digest(), "budget": dataclasses.asdict(budget)}
         keras.utils.set_random_seed(self.seed)
         self.game = Game(translator)
         optimizer = keras.optimizers.Adam(self.settings.learning_rate, beta_1=self.settings.beta_1)
@@ -224,13 +221,14 @@ class _Run:
                 raise
             interrupted = True
         if interrupted:
-            self._save()
-            logger.warning("stopped by hand after %d steps: --resume goes on from there", self.step)
+            with _told(self.folder / FILE):
+                self._save()
+                logger.warning("stopped by hand after %d steps: --resume goes on from there", self.step)
         self._settle()
         done = (self.step, self.seconds, self.losses, interrupted)
         result = _finish(self.translator, self.network, self.pictures, self.path, *done)
         if not interrupted:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            clear(self.folder)
         return result
 
     def _train(self) -> None:
@@ -267,8 +265,10 @@ class _Run:
     def _note(self, losses: dict[str, float]) -> None:
         if not all(map(math.isfinite, losses.values())):
             bad = next(name for name, value in losses.items() if not math.isfinite(value))
+            begun = f" and remove {self.folder}" if is_stopped(self.path) else ""
             raise TranslatorError(
                 f"training diverged in step {self.step} ({bad} is no number): set a lower learning_rate"
+                f"{begun}"
             )
         old = 1 - 1 / min(self.step, _SMOOTH)
         self.losses = {n: old * self.losses.get(n, v) + (1 - old) * v for n, v in losses.items()}
@@ -281,11 +281,13 @@ class _Run:
         )
 
     def _look(self) -> None:
-        """Draws a sheet and keeps the state."""
-        self._save()
+        """Draws a sheet and keeps the state, where there is room for them."""
+        with _told(self.folder / FILE):
+            self._save()
         self._settle()
         file = self.folder / f"step_{self.step:06d}.jpg"
-        sheets.save(draw_sheet(self.network, self.pictures.held_out), file)
+        with _told(file):
+            sheets.save(draw_sheet(self.network, self.pictures.held_out), file)
 
     def _settle(self) -> None:
         train = self.pictures.train
@@ -341,6 +343,15 @@ def _finish(
     card = {"tubs": tubs, "training": training | {"pictures": counts}}
     save_translator(path, network, translator, card)
     sheet = path.with_suffix(".jpg")
-    with contextlib.suppress(OSError):  # a picture that cannot be written must not cost the translator
+    with _told(sheet):
         sheets.save(draw_sheet(network, pictures.held_out), sheet)
     return TranslatorResult(path, sheet, translator.name, steps, seconds, losses, counts, interrupted)
+
+
+@contextlib.contextmanager
+def _told(file: Path) -> Iterator[None]:
+    """A file beside the translator that cannot be written, on a full disk say, must not cost it."""
+    try:
+        yield
+    except OSError as error:
+        logger.warning("%s: cannot be written (%s)", file, error.strerror or error)

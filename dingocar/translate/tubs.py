@@ -77,6 +77,8 @@ def translate_tub(
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         temporary.chmod(0o755)
         shutil.copytree(tub.path, temporary, symlinks=True, dirs_exist_ok=True)
+        for folder in (temporary, *(path for path in temporary.rglob("*") if path.is_dir())):
+            folder.chmod(0o755)  # copies of folders that were not to be written to
         records = [*tub.records, *tub.deleted_records]
         done = skipped = 0
         for batch in _batches(records, translator.image_shape[:2]):

@@ -3,7 +3,9 @@
 Source: Liu, Breuel and Kautz, NIPS 2017, arXiv:1703.00848, in its first form: the encoders' last and the
 decoders' first residual block are the same layers; a code has noise of deviation 1 on it and the penalty
 mean(mu^2); weights as published (adversarial 10, reconstruction and cycle 100, penalties 0.1), Adam at 1e-4
-with beta_1 0.5. It is not the later "improved UNIT", which has neither noise nor penalty. No mirror images.
+with beta_1 0.5. It is not the later "improved UNIT", which has neither noise nor penalty. Other than
+published: the adversarial game is one of least squares, the discriminator's side at 0.5; networks are those
+of `cyclegan`, with doubled pixels for transposed convolutions and fewer layers; no mirror images.
 
 Its file also holds the codes, "latent_sim" and "latent_real": a pilot that learns from the one can drive on
 the other.

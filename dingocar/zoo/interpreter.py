@@ -126,7 +126,7 @@ def _compiled(model: Any, shape: tuple[int | None, ...]) -> Callable[[Uint8Array
 
 
 def _closed(images: Uint8Array) -> dict[str, Array]:
-    raise PilotError("this pilot was closed; load it again to run it")
+    raise PilotError("this network was closed; load its file again to run it")
 
 
 class LiteRTInterpreter(Interpreter):
@@ -173,7 +173,7 @@ class LiteRTInterpreter(Interpreter):
         for head, name in heads.items():
             if name not in self._details:
                 raise PilotError(
-                    f"a pilot's .tflite must have the output {name!r}; it has "
+                    f"the .tflite must have the output {name!r}; it has "
                     f"{', '.join(map(repr, sorted(self._details)))}"
                 )
             detail = self._details[name]

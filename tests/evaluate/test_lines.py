@@ -27,6 +27,7 @@ from dingocar.evaluate.lines import (
     to_hsv,
     tune,
 )
+from dingocar.sim import Look, load_look
 from tests.translate.small import tub
 
 SIZE = (60, 80)
@@ -47,14 +48,17 @@ def test_masks_are_where_the_paint_is(flat):
     assert scores(flat.images, shifted, tune(flat.images, flat.lines))["mean"] < 0.6
 
 
-def test_masks_do_not_hang_on_light_and_sensor():
-    """A place in photo is the same whatever the camera makes of it: its masks are sharp where it is noisy."""
-    photo = line_pictures(("circuit",), "photo", frames=12, seed=1, picture=SIZE)
-    again = line_pictures(("circuit",), "photo", frames=12, seed=1, picture=SIZE)
-    for colour, mask in photo.lines.items():
+def test_masks_do_not_hang_on_light_and_sensor(monkeypatch):
+    """The same places by day and by a noisy lamp have the same lines."""
+    day, photo = {}, load_look("photo")
+    for name, light in (("day", {}), ("lamp", {"light": 0.4, "noise": 12.0, "blur_px": 1.5, "shadows": 1.0})):
+        look = Look(lambda rng, light=light: photo.draw(rng).with_(**light), photo.paint)
+        monkeypatch.setattr("dingocar.evaluate.line_truth.load_look", lambda name, look=look: look)
+        day[name] = line_pictures(("circuit",), "photo", frames=12, seed=1, picture=SIZE)
+    assert np.abs(day["day"].images.astype(int) - day["lamp"].images).mean() > 20
+    for colour, mask in day["day"].lines.items():
         assert mask.any()
-        np.testing.assert_array_equal(mask, again.lines[colour])
-    np.testing.assert_array_equal(photo.images, again.images)
+        np.testing.assert_array_equal(mask, day["lamp"].lines[colour])
 
 
 def test_poses_differ_and_are_on_the_road(flat):
@@ -194,6 +198,12 @@ def test_the_verdict_hangs_on_what_is_recovered(thresholds):
 def test_where_nothing_is_lost_nothing_is_decided(thresholds):
     report = measure(thresholds, ("circuit",), "flat", "none", 20, 2)
     assert report["holds"] is None and "too little is lost" in table_text(report)
+
+
+@pytest.mark.parametrize("name", ["home", "raw", "histogram", "tuned there"])
+def test_a_translator_does_not_take_a_rows_place(name, thresholds):
+    with pytest.raises(UsageError, match=f"translator {name}: the table has a row of that name; rename the"):
+        measure(thresholds, ("circuit",), "photo", "none", 20, 2, {name: Fake(np.zeros_like)})
 
 
 def test_a_translator_of_another_size_is_refused(thresholds):

@@ -16,8 +16,9 @@ from dingocar.evaluate.sift import matches
 from dingocar.evaluate.translation_figures import Space, diversity, steered
 from dingocar.evaluate.translation_report import Place, counterparts
 from dingocar.training.metrics import compare
-from dingocar.translate import save_translator, train_translator, translators
+from dingocar.translate import load_translator, save_translator, train_translator, translators
 from dingocar.translate._game import translation
+from dingocar.translate.tubs import translate_tub
 from dingocar.zoo import load_pilot, pilots, save_pilot
 from tests.evaluate.test_domain_report import SIZE, drive_both
 
@@ -29,6 +30,7 @@ def folder(tmp_path_factory):
     drive_both(folder)
     colour = translators.load("colour").from_settings({"image_shape": (*SIZE, 3)})
     train_translator(colour, [folder / "sim"], [folder / "real"], folder / "colour.keras")
+    translate_tub(load_translator(folder / "colour.keras", "to_real"), folder / "sim", folder / "made")
     pilot = pilots.load("resnet1").from_settings({"image_shape": (*SIZE, 3)})
     keras.utils.set_random_seed(0)
     for name, looks in (("sim", "sim"), ("real", "real"), ("real_2", "real"), ("none", None)):
@@ -151,6 +153,10 @@ def test_the_report_of_a_translator_by_colours(folder, capsys, tmp_path):
             "--lines: are for pictures of 30x40, the",
         ),
         (["--sim", "real"], "--sim real: says that its pictures are real, not sim; give it as --real"),
+        (
+            ["--sim", "made"],
+            "--sim made: its pictures are translated and look real; give the tub that it was",
+        ),
         (["--html", "colour.keras"], "--html colour.keras: expected a file name that ends in .html"),
         (
             ["--translator", "tiny.keras"],

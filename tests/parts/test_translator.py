@@ -7,7 +7,7 @@ import pytest
 
 from dingocar.errors import PilotError, TranslatorError
 from dingocar.parts.pilot import PilotPart
-from dingocar.parts.translator import TranslatorPart
+from dingocar.parts.translator import MOST_IN_A_ROW, TranslatorPart
 from dingocar.translate.export import export_translator
 from dingocar.zoo import save_pilot
 from dingocar.zoo.resnet1 import Resnet1
@@ -42,6 +42,16 @@ def test_what_fails_is_passed_through_and_told_once(part, caplog):
         assert made is image and latency_s < 5
     assert part.failures == 3 and caplog.text.count("passed through untranslated") == 1
     assert part.run(pictures("real", 1)[0])[0].shape == SHAPE  # and it goes on
+
+
+def test_a_translator_that_goes_on_failing_holds_the_car(part, caplog):
+    bad, good = np.zeros((8, 8, 3), np.uint8), pictures("real", 1)[0]
+    for image in [*[bad] * (MOST_IN_A_ROW - 1), good, *[bad] * (MOST_IN_A_ROW - 1)]:
+        assert part.run(image)[1] < 5
+    assert "the car is held" not in caplog.text
+    assert [part.run(bad)[1] for _ in range(3)] == [math.inf] * 3
+    assert caplog.text.count("10 pictures in a row were not translated: the car is held") == 1
+    assert part.run(good)[1] < 5
 
 
 def test_of_two_directions_it_takes_that_to_sim(trained):  # noqa: F811

@@ -13,7 +13,7 @@ from dingocar.translate.artefact import load_network, read_card, save_translator
 from dingocar.translate.export import export_translator
 from dingocar.zoo import load_pilot, save_pilot
 from dingocar.zoo.linear import Linear, LinearSettings
-from tests.translate.small import SHAPE, pictures, small
+from tests.translate.small import SHAPE, pictures
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_only_pictures_of_its_size_are_taken(file):
         translator.run("picture")
     assert translator.run_batch(np.zeros((0, *SHAPE), np.uint8)).shape == (0, *SHAPE)
     translator.close()
-    with pytest.raises(PilotError, match="closed"):
+    with pytest.raises(TranslatorError, match="closed"):
         translator.run(np.zeros(SHAPE, np.uint8))
 
 
@@ -150,4 +150,3 @@ def test_export_writes_one_direction(file, tmp_path):
     assert card["directions"] == ["to_sim"] and card["tubs"] == read_card(file)["tubs"]
     with pytest.raises(TranslatorError, match="only to_sim"):
         load_translator(path, "to_real")
-    assert small("cyclegan").name == "cyclegan"

@@ -8,7 +8,7 @@ from keras import ops
 from dingocar.cli.main import main
 from dingocar.errors import TranslatorError
 from dingocar.translate._extractor import VGG_CONTENT, VGG_STYLE, vgg19
-from dingocar.translate.gatys import StyleWeights, gram, losses, stylise
+from dingocar.translate.gatys import StyleWeights, _extractor, _painting, gram, losses, stylise
 from dingocar.translate.sheets import save
 from tests.translate.small import SHAPE, pictures
 
@@ -57,6 +57,16 @@ def test_content_holds_the_picture(trained):
     assert moved[1] < 0.7 * moved[0]
 
 
+def test_pixels_stay_where_they_can_be_moved(trained):
+    encoder, _ = _extractor(trained("style"), SHAPE)
+    content, style = (image[None].astype(np.float32) / 127.5 - 1 for image in (CONTENT, STYLE))
+    painting = _painting(encoder, False, StyleWeights(0, 1e6, 0), content, style)
+    painting.compile(optimizer=keras.optimizers.Adam(0.5), run_eagerly=True)
+    for _ in range(3):
+        painting.train_on_batch(np.zeros((1, 1)), np.zeros((1, 1)))
+        assert np.abs(ops.convert_to_numpy(painting.pixels)).max() == 1
+
+
 def test_variation_smooths(trained):
     made = stylise(CONTENT, STYLE, trained("style"), StyleWeights(0, 0, 1), steps=20)
     assert (
@@ -74,14 +84,18 @@ def test_what_does_not_fit_is_one_line(trained, monkeypatch):
     with pytest.raises(TranslatorError, match="content: expected a number from 0"):
         StyleWeights(content=-1)
 
+    with pytest.raises(TranslatorError, match="at least 32x32 pixels, these are of 16x24"):
+        stylise(CONTENT, STYLE)
+
     def unreachable(**options):
         raise OSError("URL fetch failure: no route")
 
     monkeypatch.setattr(keras.applications, "VGG19", unreachable)
+    large = pictures("sim", 1, shape=(32, 40, 3))[0]
     with pytest.raises(
         TranslatorError, match=r"VGG19 cannot be downloaded \(URL fetch failure.*--method style"
     ):
-        stylise(CONTENT, STYLE)
+        stylise(large, large)
 
 
 def test_vgg19_gets_its_colours_and_is_not_trained():

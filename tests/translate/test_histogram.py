@@ -68,6 +68,11 @@ def test_curves_rise_to_white_at_most():
     assert (np.diff(tables.astype(int), axis=1) >= 0).all()
 
 
+def test_what_is_darker_than_all_that_was_seen_becomes_the_darkest():
+    tables = curves(cumulated(pictures(0, 20, 60)), cumulated(pictures(1, 120, 200)))
+    assert (tables[:, :20].T == [120, 130, 140]).all() and (tables.max(axis=1) == [199, 209, 219]).all()
+
+
 @pytest.mark.parametrize(
     "images", [np.zeros((0, 4, 4, 3), np.uint8), np.zeros((2, 4, 4, 1), np.uint8), np.zeros((2, 4, 4, 3))]
 )

@@ -7,7 +7,7 @@ from keras import ops
 
 from dingocar.errors import TranslatorError
 from dingocar.translate._game import Game
-from dingocar.translate._networks import Pool
+from dingocar.translate._networks import Places, Pool
 from dingocar.zoo import pilots
 from dingocar.zoo.artefact import save_pilot
 from tests.translate.small import SHAPE, learners, pictures, small
@@ -105,6 +105,28 @@ def test_a_pilot_that_cannot_say_how_it_steers_is_refused(tmp_path):
         game("cyclegan", pilot=str(tmp_path / "real.keras"))
     with pytest.raises(TranslatorError, match=r"translator setting pilot: .*nothing.keras: no such file"):
         game("cyclegan", pilot=str(tmp_path / "nothing.keras"))
+
+
+def test_a_pilot_that_steers_by_many_numbers_is_refused(tmp_path, monkeypatch):
+    pilot = pilots.load("categorical").from_settings({"image_shape": (120, 160, 3)})
+    save_pilot(tmp_path / "pilot.keras", pilot.build(), pilot)
+    with pytest.raises(TranslatorError, match=r"expected one that steers by one number, got .* of 15"):
+        game("cyclegan", image_shape=(120, 160, 3), pilot=str(tmp_path / "pilot.keras"))
+
+
+def test_units_noise_has_deviation_1():
+    found = ops.convert_to_numpy(
+        game("unit").networks["noise"](np.zeros((50, 8, 8, 3), np.float32), training=True)
+    )
+    assert found.std() == pytest.approx(1, abs=0.05) and found.mean() == pytest.approx(0, abs=0.05)
+
+
+def test_places_are_drawn_anew_and_each_once():
+    places = Places(200, 20)
+    one, other = (ops.convert_to_numpy(places.draw()) for _ in range(2))
+    assert len(set(one)) == len(set(other)) == 20 and set(one) != set(other)
+    assert one.min() >= 0 and max(one.max(), other.max()) < 200
+    assert len(ops.convert_to_numpy(Places(5, 20).draw())) == 5
 
 
 def test_unit_without_its_noise():

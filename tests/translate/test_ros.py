@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,30 @@ def test_what_is_no_picture_is_passed_through_and_told_once(trained, caplog):
     proxy = PictureProxy(load_translator(trained("colour"), "to_sim"))
     assert [proxy.answer(b"junk") for _ in range(3)] == [b"junk"] * 3
     assert proxy.figures()["failed"] == 3 and caplog.text.count("passed through untranslated") == 1
+
+
+def test_two_cameras_on_one_topic_do_not_get_into_each_others_way(trained, tmp_path):
+    file = export_translator(trained("colour"), tmp_path / "t.tflite", "to_sim")
+    proxy, raw = PictureProxy(load_translator(file)), encode_jpeg(pictures("real", 1)[0])
+    right, answers = proxy.answer(raw), []
+    cameras = [
+        threading.Thread(target=lambda: answers.extend(proxy.answer(raw) for _ in range(300)))
+        for _ in range(2)
+    ]
+    for camera in cameras:
+        camera.start()
+    for camera in cameras:
+        camera.join(60)
+    assert set(answers) == {right} and len(answers) == 600
+    assert (proxy.answered, proxy.failed) == (601, 0)
+
+
+def test_whatever_fails_is_passed_through(trained, caplog, monkeypatch):
+    translator = load_translator(trained("colour"), "to_sim")
+    monkeypatch.setattr(translator, "run", lambda image: 1 / 0)
+    raw = encode_jpeg(pictures("real", 1)[0])
+    assert PictureProxy(translator).answer(raw) is raw
+    assert "passed through untranslated: division by zero" in caplog.text and "Traceback" in caplog.text
 
 
 def test_without_ros_it_says_what_to_install(trained, capsys, monkeypatch):
@@ -135,8 +160,16 @@ def test_without_a_master_it_is_one_line(trained, tmp_path):
 
 
 @needs_ros
-def test_a_node_does_not_answer_itself(ros, trained):
-    flags = ["--translator", str(trained("colour")), "--to", "sim", "--in", "/a", "--out", "a"]
+@pytest.mark.parametrize(
+    ("out", "told"),
+    [
+        ("a", "/a: a node must not answer itself"),
+        ("", "'': expected the name of a topic"),
+        ("/b c", "'/b c': expected the name of a topic, such as /camera_node/image/compressed"),
+    ],
+)
+def test_a_topic_to_answer_on_must_be_one_and_another(out, told, ros, trained):
+    flags = ["--translator", str(trained("colour")), "--to", "sim", "--in", "/a", "--out", out]
     argv = [sys.executable, "-m", "dingocar.cli.main", "ros-translate", *flags]
     done = subprocess.run(argv, env=ros.env, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2 and "/a: a node must not answer itself" in done.stderr.splitlines()[-1]
+    assert done.returncode == 2 and told in done.stderr.splitlines()[-1]

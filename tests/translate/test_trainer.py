@@ -1,5 +1,6 @@
 """Training: stopped and resumed is as if it had not stopped; mistakes are one line and lose nothing."""
 
+import errno
 import re
 import signal
 
@@ -8,9 +9,10 @@ import pytest
 from PIL import Image
 
 from dingocar.errors import TrainingError, TranslatorError
-from dingocar.translate import train_translator
+from dingocar.translate import load_translator, train_translator
 from dingocar.translate.artefact import load_network, read_card
 from dingocar.translate.budget import Budget
+from dingocar.translate.tubs import translate_tub
 from tests.translate.small import learners, small, tub
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -24,7 +26,7 @@ def train(tubs, tmp_path):
         sources = {domain: [tubs[domain]] for domain in ("sim", "real")} | options.pop("tubs", {})
         return train_translator(
             small(name, **(settings or {})),
-            *(sources["sim"], sources["real"], tmp_path / out, Budget(steps=steps)),
+            *(sources["sim"], sources["real"], tmp_path / out, steps and Budget(steps=steps)),
             **options,
         )
 
@@ -120,6 +122,56 @@ def test_only_the_same_training_is_resumed(train, tmp_path):
     assert (tmp_path / "t.training/state.npz").is_file()
 
 
+def test_it_goes_on_for_as_long_as_was_said_before(train):
+    train("cut", on_progress=stop_at(1))
+    assert train("cut", steps=None, resume=True).steps == 4
+
+
+def test_a_budget_that_is_used_up_ends_nothing(train, tmp_path):
+    train("cut", on_progress=stop_at(3))
+    kept = (tmp_path / "t.training/state.npz").read_bytes()
+    with pytest.raises(TranslatorError, match=r"3 steps in \d\.\d minutes are done already; give more"):
+        train("cut", steps=2, resume=True)
+    assert (tmp_path / "t.training/state.npz").read_bytes() == kept
+    assert train("cut", steps=5, resume=True).steps == 5
+
+
+def test_stopped_after_the_last_step_it_is_ended_by_resuming(train, tmp_path):
+    assert train("cut", on_progress=stop_at(4)).interrupted
+    assert not train("cut", resume=True).interrupted and not (tmp_path / "t.training").exists()
+
+
+@pytest.mark.parametrize("name", ["t.keras", "t.jpg"])
+def test_what_is_there_and_no_translators_is_not_lost(name, train, tmp_path):
+    (tmp_path / name).write_bytes(b"another's")
+    with pytest.raises(TranslatorError, match=rf"{name}: is there, .*; name another file to write"):
+        train("colour")
+    assert (tmp_path / name).read_bytes() == b"another's" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_translator_is_replaced_and_others_files_beside_its_state_stay(train, tmp_path):
+    train("colour")
+    (tmp_path / "t.training").mkdir()
+    (tmp_path / "t.training/notes.txt").write_text("mine")
+    train("cut", on_progress=stop_at(2))
+    train("cut", resume=True)
+    assert read_card(tmp_path / "t.keras")["translator"] == "cut"
+    assert [path.name for path in (tmp_path / "t.training").iterdir()] == ["notes.txt"]
+
+
+def test_a_full_disk_costs_neither_the_training_nor_the_translator(train, tmp_path, monkeypatch, caplog):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("dingocar.translate.trainer.SHEET_S", 0.0)
+    monkeypatch.setattr("dingocar.translate.trainer.save_state", full)
+    monkeypatch.setattr("dingocar.translate.trainer.sheets.save", full)
+    assert train("cut", on_progress=stop_at(2)).interrupted and read_card(tmp_path / "t.keras")
+    for file in ("state.npz", "step_000001.jpg", "t.jpg"):
+        assert f"{file}: cannot be written (No space left on device)" in caplog.text
+    assert "--resume goes on" not in caplog.text
+
+
 def test_there_must_be_something_to_resume(train):
     with pytest.raises(TranslatorError, match="no stopped training to go on with; leave out --resume"):
         train(resume=True)
@@ -186,6 +238,13 @@ def test_a_loss_that_is_no_number_is_told(train, tmp_path):
     assert not (tmp_path / "t.keras").exists()
 
 
+def test_what_is_to_be_done_about_it_is_not_refused(train):
+    bad = {"learning_rate": 1.0, "cycle_weight": 1e6}
+    train("cyclegan", settings=bad, steps=400, on_progress=stop_at(1))
+    with pytest.raises(TranslatorError, match=r"set a lower learning_rate and remove \S+/t\.training$"):
+        train("cyclegan", settings=bad, steps=400, resume=True)
+
+
 def test_a_domain_of_three_pictures_is_too_small(train, tmp_path):
     few = tub(tmp_path / "few", "real", 3)
     with pytest.raises(TranslatorError, match=re.escape(f"--real {few}: 2 pictures to learn from")):
@@ -195,6 +254,12 @@ def test_a_domain_of_three_pictures_is_too_small(train, tmp_path):
 def test_two_tubs_of_one_domain_are_refused(train, tubs):
     with pytest.raises(TranslatorError, match=r"--real .*sim: says that its pictures are simulated"):
         train(tubs={"real": [tubs["sim"]]})
+
+
+def test_a_translated_tub_is_refused(train, tubs, trained, tmp_path):
+    made = translate_tub(load_translator(trained("colour"), "to_real"), tubs["sim"], tmp_path / "made").tub
+    with pytest.raises(TranslatorError, match=r"--sim .*made: its pictures are translated and look real"):
+        train(tubs={"sim": [made]})
 
 
 def test_a_tub_without_a_domain_is_refused(train, tmp_path):

@@ -47,6 +47,31 @@ def test_pictures_that_cannot_be_halved_are_refused(name):
         translators.load(name).from_settings({"image_shape": [18, 24, 3]})
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "told"),
+    [
+        (
+            "cyclegan",
+            {"image_shape": (16, 16, 3), "downsamplings": 4},
+            "4 leave codes 1x1 places",
+        ),
+        ("cut", {"image_shape": (8, 16, 3), "downsamplings": 3}, "3 leave codes 1x2 places"),
+        (
+            "unit",
+            {"image_shape": (16, 24, 3), "discriminator_layers": 5},
+            "5 leave a discriminator 1x1",
+        ),
+        ("style", {"image_shape": (16, 24, 3), "downsamplings": 4}, "4 leave codes 1x2 places"),
+    ],
+)
+def test_networks_that_leave_nothing_are_refused(name, settings, told):
+    kind = translators.load(name)
+    with pytest.raises(TranslatorError, match=f"{told}.* expected at least 2x2; set fewer"):
+        kind.from_settings(settings)
+    least = next(key for key in settings if key != "image_shape")
+    kind.from_settings(settings | {least: 2})
+
+
 def test_both_domains_share_units_codes(trained):
     """The codes are in the file, of one shape, and pictures are made of them."""
     _, network, _ = load_network(trained("unit"))

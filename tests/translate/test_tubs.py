@@ -11,7 +11,7 @@ from dingocar.translate import load_translator
 from dingocar.translate.tubs import translate_tub
 from dingocar.tub import open_tub
 from dingocar.tub.check import check
-from tests.translate.small import SHAPE, pictures, tub
+from tests.translate.small import SHAPE, tub
 
 
 @pytest.fixture
@@ -119,8 +119,18 @@ def test_a_failure_leaves_nothing(to_real, tubs, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_tub_that_must_not_be_written_to_can_be_translated(to_real, tmp_path):
+    source = tub(tmp_path / "source", "sim", 5)
+    for folder in (source / "images", source):
+        folder.chmod(0o555)
+    made = translate_tub(to_real, source, tmp_path / "made")
+    assert made.pictures == 5
+    assert all((tmp_path / "made" / name).stat().st_mode & 0o200 for name in (".", "images"))
+    for folder in (source, source / "images"):
+        folder.chmod(0o755)
+
+
 def test_other_programs_still_read_the_manifest(to_real, tubs, tmp_path):
     translate_tub(to_real, tubs["sim"], tmp_path / "made")
     lines = (tmp_path / "made/manifest.json").read_text().splitlines()
     assert len(lines) == 5 and all(json.loads(line) is not None for line in lines)
-    assert pictures("sim", 1).shape == (1, *SHAPE)

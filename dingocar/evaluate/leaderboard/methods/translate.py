@@ -30,7 +30,7 @@ def _prepare(task: Task) -> None:
     """Trains the translator, of the recordings of its own seed; a training that was stopped goes on."""
     from dingocar.translate import train_translator
     from dingocar.translate.budget import Budget
-    from dingocar.translate.trainer import is_stopped
+    from dingocar.translate.state import is_stopped
 
     keeps: dict[str, Any] = {}
     if task.options["steering"]:
