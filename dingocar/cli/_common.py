@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -204,19 +205,25 @@ def import_keras_quietly(model: Path | None = None) -> None:
     """
     if model is not None and (model.suffix == ".tflite" or not os.path.isfile(model)):
         return
+    with stderr_closed(), contextlib.suppress(ImportError):
+        import keras
+
+        keras.ops.zeros(1)  # the search for a GPU, and its remarks, begin with the first tensor
+
+
+@contextlib.contextmanager
+def stderr_closed() -> Iterator[None]:
+    """Keeps what a library's C++ says off the terminal, where it cannot be told to be quiet."""
     try:
         sys.stderr.flush()
         kept = os.dup(2)
     except (OSError, AttributeError):  # stderr is closed already
+        yield
         return
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
-        import keras
-
-        keras.ops.zeros(1)  # the search for a GPU, and its remarks, begin with the first tensor
-    except ImportError:
-        pass
+        yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)

@@ -75,6 +75,7 @@ from dingocar.cli._common import (
     path,
     picture_size,
     show,
+    stderr_closed,
 )
 from dingocar.errors import UsageError, did_you_mean
 from dingocar.words import counted
@@ -232,7 +233,9 @@ def _export(args: dict[str, Any]) -> int:
     direction = chosen_direction(read_card(source), direction_of(args), source)
     out = optional_path(args["--out"], "--out") or source.with_name(f"{source.stem}_{direction}.tflite")
     import_keras_quietly()
-    export_translator(source, new_file(str(out), "--out"), direction)
+    new_file(str(out), "--out")
+    with stderr_closed():  # TensorFlow tells of an attribute of its own that its converter does not know
+        export_translator(source, out, direction)
     figures = {"out": str(out), "direction": direction, "bytes": out.stat().st_size}
     show(figures, args["--json"], f"wrote {out}")
     return 0
