@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import shorten
 from types import ModuleType
 
 from dingocar.errors import DingocarError, UsageError
@@ -32,7 +34,9 @@ def describe(error: BaseException, path: Path | str) -> str:
     """One line on an error in a user's file: `file:line: what went wrong`."""
     if isinstance(error, SyntaxError):
         return f"{path}:{line_of(error, path)}: not Python: {error.msg}"
-    return f"{path}:{line_of(error, path)}: {type(error).__name__}: {error}"
+    # Keras paints over many lines what it catches.
+    words = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())
+    return f"{path}:{line_of(error, path)}: {type(error).__name__}: {shorten(words, 300)}"
 
 
 @contextlib.contextmanager

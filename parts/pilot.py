@@ -102,12 +102,12 @@ class PilotPart:
                 f"{self._image_shape[0]}x{self._image_shape[1]}; set IMAGE_H and IMAGE_W, or train a pilot "
                 "for this size"
             )
-        if self._looks is not None and pilot.looks and self._looks not in pilot.looks:
-            pilot.close()
-            raise PilotError(
-                f"{path}: has learned from pictures that look {' and '.join(sorted(pilot.looks))}, and the "
-                f"translator makes them look {self._looks}; take the other one of the two that fits"
-            )
+        if self._looks is not None:
+            try:
+                pilot.check_looks(self._looks)
+            except PilotError:
+                pilot.close()
+                raise
         pilot.run(np.zeros(pilot.image_shape, np.uint8))
         return pilot
 

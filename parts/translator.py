@@ -11,7 +11,7 @@ import numpy as np
 
 from dingocar.errors import DingocarError, TranslatorError
 from dingocar.images import Uint8Array
-from dingocar.translate.artefact import load_translator, read_card
+from dingocar.translate.artefact import load_for_loop
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +43,7 @@ class TranslatorPart:
     def __init__(
         self, path: Path | str, threads: int | None = None, image_shape: tuple[int, int] | None = None
     ) -> None:
-        directions = read_card(path)["directions"]
-        self._translator = load_translator(path, "to_sim" if "to_sim" in directions else None, threads)
+        self._translator = load_for_loop(path, threads)
         height, width, _ = self._translator.image_shape
         if image_shape is not None and image_shape != (height, width):
             self._translator.close()

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -105,13 +106,15 @@ def new_file(text: str, name: str) -> Path:
     """Converts an argument that is a file to be written: before the work, and not after it.
 
     Raises:
-        UsageError: it is empty, a folder, or in a folder that is not there.
+        UsageError: it is empty, a folder, or in a folder that is not there or not to be written to.
     """
     file = path(text, name)
     if file.is_dir():
         raise UsageError(f"{name} {file}: is a folder; name a file")
     if not file.parent.is_dir():
         raise UsageError(f"{name} {file}: no such folder: {file.parent}; make it first")
+    if not os.access(file.parent, os.W_OK):
+        raise UsageError(f"{name} {file}: {file.parent} cannot be written to; name a file elsewhere")
     return file
 
 
@@ -205,10 +208,16 @@ def import_keras_quietly(model: Path | None = None) -> None:
     """
     if model is not None and (model.suffix == ".tflite" or not os.path.isfile(model)):
         return
-    with stderr_closed(), contextlib.suppress(ImportError):
+    from dingocar.supervision import stop_signals
+
+    stops: list[int] = []
+    # An exception that a signal raises in a callback of a backend's C++ would get lost.
+    with stop_signals(stops.append), stderr_closed(), contextlib.suppress(ImportError):
         import keras
 
         keras.ops.zeros(1)  # the search for a GPU, and its remarks, begin with the first tensor
+    for number in stops[:1]:
+        signal.raise_signal(number)
 
 
 @contextlib.contextmanager

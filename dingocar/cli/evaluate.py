@@ -1,8 +1,8 @@
 """Judge a pilot by laps in the simulator, or beside the driver of a recording
 
 Usage:
-    dingocar evaluate (--model FILE | --expert) [--track NAME] [--look NAME] [--laps N] [--seed N]
-                      [--randomisation NAME] [--json]
+    dingocar evaluate (--model FILE [--translator FILE] | --expert) [--track NAME] [--look NAME] [--laps N]
+                      [--seed N] [--randomisation NAME] [--json]
     dingocar evaluate --model FILE --tub DIR... [--json]
 
 With --tub the pilot's commands are compared with the driver's: on all pictures, or, where the pilot was
@@ -10,6 +10,7 @@ trained on just these tubs, on the blocks that were held out then.
 
 Options:
     --model FILE   the pilot, .keras or .tflite or Donkeycar's .h5
+    --translator FILE  a translator, between camera and pilot; of one with two directions the one to sim
     --expert       judge the scripted expert instead
     --track NAME   a track's name, random:<seed>, or a DeepRacer .npy file [default: circuit]
     --look NAME    how the world is painted [default: flat]
@@ -23,9 +24,11 @@ Options:
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dingocar.cli._common import Progress, import_keras_quietly, metrics_table, number, parse, path, show
+from dingocar.errors import UsageError
 from dingocar.words import counted
 
 if TYPE_CHECKING:
@@ -50,6 +53,8 @@ def run(argv: list[str]) -> int:
         driver = car.expert(track).act
     else:
         pilot = load_quietly(args["--model"])
+        if args["--translator"] is not None:
+            pilot = _translated(pilot, path(args["--translator"], "--translator"))
         driver, camera = pilot_driver(pilot), car.camera(pilot.image_shape[:2])
     with Progress(laps, "driving") as progress:
         result = evaluate(
@@ -64,6 +69,19 @@ def run(argv: list[str]) -> int:
         )
     show(result.to_json(), args["--json"], summary(result))
     return 0
+
+
+def _translated(pilot: RunnablePilot, file: Path) -> RunnablePilot:
+    """The pilot behind a translator that fits it."""
+    from dingocar.translate.artefact import load_for_loop
+
+    import_keras_quietly(file)
+    translator = load_for_loop(file)
+    pilot.check_looks(translator.gives)
+    if translator.image_shape != pilot.image_shape:
+        ours, theirs = (f"{each.image_shape[0]}x{each.image_shape[1]}" for each in (translator, pilot))
+        raise UsageError(f"--translator {file}: is for pictures of {ours}, the pilot takes {theirs}")
+    return pilot.seeing(translator.run_batch)
 
 
 def load_quietly(model: str) -> RunnablePilot:

@@ -56,6 +56,8 @@ def _tune(args: dict[str, Any]) -> int:
     from dingocar.files import replace_file
 
     out, look = new_file(args["--out"], "--out"), args["--look"] or "flat"
+    if out.suffix != ".json":
+        raise UsageError(f"--out {out}: expected a file name that ends in .json")
     found = tune_thresholds(
         tuple(args["--track"]) or tuning_tracks(look),
         look,

@@ -68,6 +68,7 @@ from dingocar.cli._common import (
     assignments,
     import_keras_quietly,
     new_file,
+    note,
     number,
     optional_number,
     optional_path,
@@ -108,6 +109,7 @@ def _train(args: dict[str, Any]) -> int:
     translator = kind.from_settings(settings)
     tubs = {name: [path(tub, name) for tub in args[name]] for name in ("--sim", "--real")}
     out = new_file(args["--out"], "--out")
+    _tell_other_size(translator.settings.image_shape)
     import_keras_quietly()
     from dingocar.translate.state import is_stopped
     from dingocar.translate.trainer import TranslatorProgress, train_translator
@@ -135,6 +137,22 @@ def _train(args: dict[str, Any]) -> int:
         lines.append("stopped; the same command with --resume goes on from there")
     show(result.to_json(), args["--json"], "\n".join(lines))
     return 130 if result.interrupted else 0
+
+
+def _tell_other_size(image_shape: tuple[int, int, int]) -> None:
+    """Says, before the work, that this car's pilots will see pictures of another size."""
+    from dingocar.config import CarConfig
+    from dingocar.registry import car_folder
+
+    folder = car_folder()
+    if folder is None:
+        return
+    cfg = CarConfig.load(folder)
+    if image_shape[:2] != (cfg.IMAGE_H, cfg.IMAGE_W):
+        note(
+            f"it translates pictures of {image_shape[0]}x{image_shape[1]}, this car's are of {cfg.IMAGE_H}x"
+            f"{cfg.IMAGE_W} (IMAGE_H, IMAGE_W): give --size {cfg.IMAGE_H}x{cfg.IMAGE_W}, or change them"
+        )
 
 
 def _tub(args: dict[str, Any]) -> int:

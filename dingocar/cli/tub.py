@@ -150,12 +150,13 @@ def _info_text(figures: dict[str, Any]) -> str:
     rate = f" at {figures['rate_hz']:.1f} Hz" if figures["rate_hz"] else ""
     channels = ", ".join(f"{key} ({kind})" for key, kind in figures["channels"].items())
     sessions = figures["sessions"]
+    looks = f", translated: looks {figures['looks']}" if figures["looks"] != figures["domain"] else ""
     shown = ", ".join(sessions[-5:]) or "none noted"
     lines = [
         f"tub       {figures['path']} (v{figures['version']})",
         f"records   {figures['records']} live, {figures['deleted']} deleted",
         f"sessions  {len(sessions)}: {'..., ' if len(sessions) > 5 else ''}{shown}",
-        f"domain    {figures['domain'] or 'not noted'}",
+        f"domain    {figures['domain'] or 'not noted'}{looks}",
         f"channels  {channels}",
         f"duration  {figures['duration_s']:.0f} s{rate}",
         f"size      {figures['size_bytes'] / 1e6:.1f} MB",

@@ -230,7 +230,7 @@ def draw_lines(
 
     Raises:
         TubError: it is no tub.
-        UsageError: none of its pictures can be decoded.
+        UsageError: it is empty, or none of its pictures can be decoded.
     """
     records, images = open_tub(tub).records, []
     for place in np.linspace(0, max(0, len(records) - 1), min(count, len(records))).astype(int):
@@ -239,7 +239,8 @@ def draw_lines(
         except ImageError:
             continue
     if not images:
-        raise UsageError(f"{tub}: none of its pictures can be decoded; take another tub")
+        none = "none of its pictures can be decoded" if records else "holds no records"
+        raise UsageError(f"{tub}: {none}; take another tub")
     raw = np.stack(images)
     ways = [(_BALANCE, colour_balance(raw))]
     ways += [(name, each.run_batch(raw)) for name, each in (translators or {}).items()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dingocar.lazy import lazily
 from dingocar.registry import Registry
-from dingocar.translate._method import PRESETS, Translator, TranslatorSettings
+from dingocar.translate._method import PRESETS, GanSettings, LearnedSettings, Translator, TranslatorSettings
 
 if TYPE_CHECKING:
     from dingocar.translate.artefact import load_translator, save_translator
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PRESETS",
+    "GanSettings",
+    "LearnedSettings",
     "RunnableTranslator",
     "Translator",
     "TranslatorSettings",

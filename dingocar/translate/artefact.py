@@ -161,6 +161,12 @@ def load_translator(
     return RunnableTranslator(path, card, direction, interpreter)
 
 
+def load_for_loop(path: Path | str, threads: int | None = None) -> RunnableTranslator:
+    """As `load_translator`, for a place between camera and pilot: of one with two directions that to sim."""
+    directions = read_card(path)["directions"]
+    return load_translator(path, "to_sim" if "to_sim" in directions else None, threads)
+
+
 def chosen_direction(card: Mapping[str, Any], direction: str | None, path: Path) -> str:
     """The direction that is asked for, if the translator has it.
 

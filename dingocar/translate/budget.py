@@ -26,7 +26,7 @@ class Budget:
         if self.steps is not None and self.steps < 1:
             raise TranslatorError(f"steps: expected at least 1, got {self.steps}")
         if self.minutes is not None and not 0 < self.minutes <= 100_000:
-            raise TranslatorError(f"minutes: expected a number above 0, got {self.minutes}")
+            raise TranslatorError(f"minutes: expected a number above 0, at most 100000, got {self.minutes:g}")
         if self.steps is None and self.minutes is None:
             object.__setattr__(self, "minutes", DEFAULT_MINUTES)
 

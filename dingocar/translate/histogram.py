@@ -1,10 +1,9 @@
-"""Histogram matching: pictures get the other domain's distribution of red, green and blue. Nothing is
-learned.
+"""Histogram matching: pictures get the other domain's distribution of red, green and blue.
 
-Source: histogram specification, Gonzalez and Woods, "Digital Image Processing", 3.3.2: a value becomes the
-one with the same share of values below it. It changes colours alone, so a gap that it closes was one of
-colours. As a translator it has one curve for all pictures of a domain; as a method of adaptation
-(`dingocar.adapt.histogram`) it may also draw a picture to match for each.
+Nothing is learned. Source: histogram specification, Gonzalez and Woods, "Digital Image Processing", 3.3.2: a
+value becomes the one with the same share of values below it. It changes colours alone, so a gap that it
+closes was one of colours. As a translator it has one curve for all pictures of a domain; as a method of
+adaptation (`dingocar.adapt.histogram`) it may also draw a picture to match for each.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from dingocar.errors import PilotError, TrainingError, TranslatorError
 from dingocar.training.dataset import LABELS, Dataset, TubUse, load_dataset
+from dingocar.training.leaks import check_leaks
 from dingocar.training.metrics import Metrics, compare
 from dingocar.training.settings import TrainingSettings
 from dingocar.training.split import Split
@@ -86,7 +87,7 @@ def train_latent(
 
     Raises:
         TranslatorError: the translator has no codes, or a path does not fit.
-        TubError, TrainingError: the tubs cannot be trained on, or are of real pictures.
+        TubError, TrainingError: the tubs cannot be trained on, share pictures, or are of real ones.
     """
     import keras
 
@@ -98,6 +99,7 @@ def train_latent(
     height, width = encoders[SIM].input_shape[1:3]
     data = load_dataset(tubs, (height, width))
     _check_domain(data)
+    check_leaks(data, len(data.tubs))
     split = hold_out(data, settings)
     keras.utils.set_random_seed(settings.seed)
     codes = _codes([encoders[SIM], as_real], data, lambda share: on_progress(0.5 * share))

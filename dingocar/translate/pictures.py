@@ -84,7 +84,8 @@ def _check(data: Dataset, numbers: range, domain: str) -> None:
     for number in numbers:
         path, found = data.tubs[number].path, set(data.domains[data.tub_numbers == number])
         if not found:
-            raise TranslatorError(f"--{domain} {path}: none of its pictures can be decoded; record it again")
+            none = "none of its pictures can be decoded" if data.tubs[number].skipped else "holds no records"
+            raise TranslatorError(f"--{domain} {path}: {none}; record it again")
         if "" in found:
             raise TranslatorError(
                 f"--{domain} {path}: does not say whether its pictures are simulated or real; write it into "

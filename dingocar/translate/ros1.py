@@ -8,6 +8,7 @@ own packages.
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 import threading
 from pathlib import Path
@@ -18,6 +19,7 @@ from dingocar.translate.proxy import PictureProxy
 
 #: Where Debian's packages for the system's Python are.
 SYSTEM = Path("/usr/lib/python3/dist-packages")
+_TYPE = "sensor_msgs/CompressedImage"
 INSTALL = "sudo apt-get install ros-core python3-rospy python3-sensor-msgs"
 
 
@@ -33,7 +35,8 @@ class Ros1Node:
         name: of the node.
 
     Raises:
-        UsageError: ROS is not installed, no master answers, or a topic's name is none.
+        UsageError: ROS is not installed, no master answers, a topic's name is none, or other messages are
+            published on it.
     """
 
     def __init__(
@@ -45,15 +48,22 @@ class Ros1Node:
                 raise UsageError(
                     f"{topic!r}: expected the name of a topic, such as /camera_node/image/compressed"
                 )
-        if not graph.is_master_online():
+        if not _answers(graph):
             raise UsageError(
                 f"no ROS master answers at {graph.get_master_uri()}: start roscore, or set ROS_MASTER_URI"
             )
         self._proxy, self._message, self._rospy = proxy, messages.CompressedImage, rospy
         if graph.names.resolve_name(topic_in, "/") == graph.names.resolve_name(topic_out, "/"):
             raise UsageError(f"{topic_in}: a node must not answer itself; name another topic to answer on")
+        root, ours = logging.getLogger(), logging.getLogger("dingocar")
+        told, level = list(root.handlers), root.level
         # Signals are whoever's who runs this.
         rospy.init_node(name, anonymous=True, disable_signals=True)
+        ours.setLevel(level)  # rospy has sent all logging to its own file
+        for handler in told:
+            ours.addHandler(handler)
+        self._topic_in = rospy.resolve_name(topic_in)
+        self._check_type()
         self._out = rospy.Publisher(topic_out, messages.CompressedImage, queue_size=queue)
         self._in = rospy.Subscriber(
             topic_in, messages.CompressedImage, self._answer, queue_size=queue, buff_size=1 << 24
@@ -62,19 +72,43 @@ class Ros1Node:
         rospy.on_shutdown(self._ended.set)
 
     def wait(self, seconds: float) -> bool:
-        """Waits; returns whether ROS has ended the node."""
-        return self._ended.wait(seconds)
+        """Waits; returns whether ROS has ended the node.
+
+        Raises:
+            UsageError: no picture has come, as other messages are published on the topic.
+        """
+        ended = self._ended.wait(seconds)
+        if not (ended or self._proxy.answered):
+            self._check_type()
+        return ended
 
     def close(self) -> None:
         """Ends the node."""
         self._in.unregister()
         self._rospy.signal_shutdown("closed")
 
+    def _check_type(self) -> None:
+        """Subscribers of another type hear nothing, and nobody tells them."""
+        found = dict(self._rospy.get_published_topics()).get(self._topic_in, _TYPE)
+        if found != _TYPE:
+            self._rospy.signal_shutdown("nothing to translate")
+            raise UsageError(
+                f"{self._topic_in}: carries {found}, expected {_TYPE}; compress it: rosrun image_transport "
+                f"republish raw in:={self._topic_in} compressed out:=NAME"
+            )
+
     def _answer(self, message: Any) -> None:
         raw = bytes(message.data)
         data = self._proxy.answer(raw)
         kind = message.format if data is raw else "jpeg"  # what is passed through may be a PNG
         self._out.publish(self._message(header=message.header, format=kind, data=data))
+
+
+def _answers(graph: Any) -> bool:
+    try:
+        return bool(graph.is_master_online())
+    except ValueError:  # ROS_MASTER_URI is no address
+        return False
 
 
 def _packages() -> tuple[Any, Any, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 import logging
 import math
 import signal
@@ -35,6 +36,7 @@ from dingocar.translate.state import (
     save_state,
     state_folder,
 )
+from dingocar.usercode import calling
 
 if TYPE_CHECKING:
     import keras
@@ -127,9 +129,15 @@ def train_translator(
         TranslatorError: a tub is of the wrong domain or too small; the file cannot be written, or another
             file is in its place; there is a stopped training in its place, or, to resume, none of the same,
             or one that has already taken the budget; or a loss is no number any more.
+        UsageError: a mistake in a car's own translator, with file and line.
     """
     path = Path(path)
     _check_path(path)
+    if translator.learns and not isinstance(translator.settings, LearnedSettings):
+        raise TranslatorError(
+            f"translator {translator.name}: learns, so its settings_type must be a LearnedSettings; or set "
+            "learns = False and give it fitted()"
+        )
     folder = state_folder(path)
     facts = {"translator": translator.name, "settings": dataclasses.asdict(translator.settings), "seed": seed}
     if resume:
@@ -145,6 +153,11 @@ def train_translator(
         return _fitted(translator, pictures, path)
     run = _Run(translator, pictures, path, folder, budget or Budget(), facts, on_progress, clock)
     return run.all(resume)
+
+
+def _file_of(translator: Translator) -> str:
+    """Where it is defined: mistakes in a car's own file are told in one line."""
+    return inspect.getfile(type(translator))
 
 
 def _check_path(path: Path) -> None:
@@ -172,8 +185,9 @@ def _fitted(translator: Translator, pictures: DomainPictures, path: Path) -> Tra
     from dingocar.translate._game import translation
 
     started = time.perf_counter()
-    networks = translator.fitted(pictures.train[SIM], pictures.train[REAL])
-    network = translation(translator, networks)
+    with calling(_file_of(translator)):
+        networks = translator.fitted(pictures.train[SIM], pictures.train[REAL])
+        network = translation(translator, networks)
     return _finish(translator, network, pictures, path, 0, time.perf_counter() - started, {}, False)
 
 
@@ -202,11 +216,12 @@ class _Run:
         self.settings, self.seed = translator.settings, facts["seed"]
         self.facts = facts | {"pictures": pictures.digest(), "budget": dataclasses.asdict(budget)}
         keras.utils.set_random_seed(self.seed)
-        self.game = Game(translator)
+        with calling(_file_of(translator)):
+            self.game = Game(translator)
+            self.network = translation(translator, self.game.networks)
         optimizer = keras.optimizers.Adam(self.settings.learning_rate, beta_1=self.settings.beta_1)
         self.game.compile(optimizer=optimizer, jit_compile=jit_compile())
         optimizer.build(self.game.trainable_variables)
-        self.network = translation(translator, self.game.networks)
         self.step, self.seconds, self.losses = 0, 0.0, dict[str, float]()
 
     def all(self, resume: bool) -> TranslatorResult:
@@ -248,7 +263,8 @@ class _Run:
     def _take_step(self, share: float) -> None:
         began = self.clock()
         self.game.optimizer.learning_rate.assign(learning_rate(self.settings.learning_rate, share))
-        found = self.game.train_on_batch(self._batch(), return_dict=True)
+        with calling(_file_of(self.translator)):
+            found = self.game.train_on_batch(self._batch(), return_dict=True)
         self.step += 1
         self.seconds += self.clock() - began
         self._note({name: float(value) for name, value in found.items() if name != "loss"})

@@ -76,9 +76,7 @@ def translate_tub(
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         temporary.chmod(0o755)
-        shutil.copytree(tub.path, temporary, symlinks=True, dirs_exist_ok=True)
-        for folder in (temporary, *(path for path in temporary.rglob("*") if path.is_dir())):
-            folder.chmod(0o755)  # copies of folders that were not to be written to
+        _copy(tub.path, temporary)
         records = [*tub.records, *tub.deleted_records]
         done = skipped = 0
         for batch in _batches(records, translator.image_shape[:2]):
@@ -106,6 +104,17 @@ def translate_tub(
     return TranslatedTub(
         *(str(target), str(source), str(translator.path), translator.direction, done - skipped, skipped)
     )
+
+
+def _copy(folder: Path, target: Path) -> None:
+    """Copies a tub into a folder, also one that must not be written to."""
+    try:
+        shutil.copytree(folder, target, symlinks=True, dirs_exist_ok=True)
+    except shutil.Error as error:  # an entry for each file; the first one says it
+        where, _, why = error.args[0][0]
+        raise OSError(f"{where}: {why.rpartition('] ')[2]}") from None
+    for each in (target, *(path for path in target.rglob("*") if path.is_dir())):
+        each.chmod(0o755)
 
 
 def _check(translator: RunnableTranslator, tub: Tub, target: Path) -> None:

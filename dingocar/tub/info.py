@@ -23,10 +23,11 @@ def info(tub: Tub) -> dict[str, Any]:
     """The figures of a tub as JSON values.
 
     Returns:
-        `path`, `version`, `records`, `deleted`, `sessions`, `domain`, `channels` (name to type),
-        `metadata`, `duration_s` (pauses left out), `rate_hz` (of the median step), `size_bytes`,
-        `steering` and `throttle` (`records`, `mean`, `std`, `min`, `max`; None where nothing was recorded;
-        steering also has the shares `left`, `straight` and `right`), `problems` (texts).
+        `path`, `version`, `records`, `deleted`, `sessions`, `domain`, `looks` (another domain where pictures
+        were translated), `channels` (name to type), `metadata`, `duration_s` (pauses left out), `rate_hz` (of
+        the median step), `size_bytes`, `steering` and `throttle` (`records`, `mean`, `std`, `min`, `max`;
+        None where nothing was recorded; steering also has the shares `left`, `straight` and `right`),
+        `problems` (texts).
     """
     duration_s, rate_hz = _timing(tub)
     steering = _statistics(tub, "user/angle")
@@ -42,6 +43,7 @@ def info(tub: Tub) -> dict[str, Any]:
         "deleted": len(tub.deleted_records),
         "sessions": tub.sessions,
         "domain": tub.domain,
+        "looks": tub.looks,
         "channels": dict(zip(tub.inputs, tub.types, strict=True)),
         "metadata": tub.metadata,
         "duration_s": duration_s,

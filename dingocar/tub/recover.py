@@ -65,11 +65,16 @@ def open_for_writing(
         The manifest as it stands, the catalog to append to, and the number of the new session.
 
     Raises:
-        TubError: the tub there has other inputs, is a v1 tub, or belongs to the other domain; or the folder
-            is no tub and holds other things.
+        TubError: the tub there has other inputs, is a v1 tub, belongs to the other domain, or was translated;
+            or the folder is no tub and holds other things.
     """
     if (folder / fmt.MANIFEST).exists() or fmt.catalogs_in(folder):
         manifest, catalog, session = _resume(folder, inputs, types, metadata, max_len)
+        if manifest.metadata.get("looks") not in (None, manifest.metadata.get("domain")):
+            raise TubError(
+                f"{folder}: holds translated pictures, and a camera's would pass for such; record to another "
+                "folder"
+            )
         _add_metadata(manifest, metadata, session_id(session, now_s))
     elif legacy.is_legacy(folder):
         raise TubError(f"{folder}: is a tub v1, which can be read but not added to; record to another folder")

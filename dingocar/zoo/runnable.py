@@ -83,6 +83,15 @@ class RunnablePilot:
         """The same pilot that sees what `translate` makes of uint8 (N, H, W, 3) pictures."""
         return RunnablePilot(self.path, self.card, self.pilot, _Through(translate, self._interpreter))
 
+    def check_looks(self, looks: str) -> None:
+        """Raises a `PilotError` where the pilot's file says that it knows no pictures that look like `looks`,
+        "sim" or "real", to which a translator translates."""
+        if self.looks and looks not in self.looks:
+            raise PilotError(
+                f"{self.path}: has learned from pictures that look {' and '.join(sorted(self.looks))}, and "
+                f"the translator makes them look {looks}; take the other one of the two that fits"
+            )
+
     def close(self) -> None:
         """Lets the network go; the pilot cannot run any more."""
         self._interpreter.close()

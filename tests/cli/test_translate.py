@@ -134,6 +134,13 @@ def test_a_car_drives_with_it_and_records_what_the_pilot_saw(folder, capsys, tmp
     size = ["--set", "IMAGE_H=60", "--set", "IMAGE_W=80"]
     drive = ["drive", "--model", str(tmp_path / "p.keras"), *translator, "--fast", "--max-loops", "5"]
     assert main([*drive, *size, "--look", "photo", "--tub", "seen"]) == 0
+    judge = ["evaluate", "--model", str(tmp_path / "p.keras"), "--look", "photo", "--laps", "1", "--json"]
+    capsys.readouterr()
+    steered = []
+    for more in ([], translator):
+        assert main([*judge, *more]) == 0
+        steered.append(json.loads(capsys.readouterr().out)["mean_abs_dsteering"])
+    assert steered[0] != steered[1]  # the pilot has seen other pictures
     record = open_tub("seen")[-1]
     assert record.image("cam/translated").shape == (60, 80, 3)
     assert "pilot/angle" in record.fields
@@ -142,9 +149,14 @@ def test_a_car_drives_with_it_and_records_what_the_pilot_saw(folder, capsys, tmp
     assert "is for pictures of 60x80 pixels, the camera's have 120x160" in capsys.readouterr().err
     assert main(["drive", *translator, "--expert"]) == 2
     assert "name the pilot with --model" in capsys.readouterr().err
+    other = Resnet1.from_settings({"image_shape": (64, 84, 3)})
+    save_pilot(tmp_path / "other.keras", other.build(), other)
+    assert main(["evaluate", "--model", str(tmp_path / "other.keras"), *translator]) == 2
+    assert "is for pictures of 60x80, the pilot takes 64x84" in capsys.readouterr().err
     save_pilot(tmp_path / "p.keras", pilot.build(), pilot, {"tubs": [{"path": "a", "domain": "real"}]})
-    assert main([*drive, *size]) == 2
-    assert "look real, and the translator makes them look sim" in capsys.readouterr().err
+    for command in ([*drive, *size], [*judge, *translator]):
+        assert main(command) == 2
+        assert "look real, and the translator makes them look sim" in capsys.readouterr().err
 
 
 def test_a_car_that_knows_no_translator_says_so(folder, capsys, tmp_path, monkeypatch):

@@ -106,5 +106,14 @@ def listener(topic, count, file):
         json.dump(found, out)
 
 
+def raw_camera(topic):
+    """Says that it publishes pictures that are not compressed, until it is ended."""
+    rospy, messages, _ = _packages()
+    rospy.init_node("raw_camera", anonymous=True)
+    rospy.Publisher(topic, messages.Image, queue_size=1)
+    print("there", flush=True)
+    rospy.spin()
+
+
 if __name__ == "__main__":
-    {"camera": camera, "listener": listener}[sys.argv[1]](*sys.argv[2:])
+    {"camera": camera, "listener": listener, "raw_camera": raw_camera}[sys.argv[1]](*sys.argv[2:])

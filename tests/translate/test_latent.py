@@ -116,6 +116,9 @@ def test_what_does_not_fit_is_said_and_nothing_is_written(folder, tmp_path):
         train_latent(folder / "unit.keras", [folder / "sim"], tmp_path / "pilot.h5", FAST)
     with pytest.raises(TrainingError, match="does not say whether its pictures are simulated or real"):
         train_latent(folder / "unit.keras", [tub(tmp_path / "nobody", "", words={})], out, FAST)
+    shutil.copytree(folder / "sim", tmp_path / "again")
+    with pytest.raises(TrainingError, match=r"again: .* in .*sim, too, where some of them are held out"):
+        train_latent(folder / "unit.keras", [folder / "sim", tmp_path / "again"], out, FAST)
     assert not out.exists()
 
 

@@ -18,6 +18,7 @@ from dingocar.translate import load_translator
 from dingocar.translate.export import export_translator
 from dingocar.translate.proxy import PictureProxy
 from dingocar.translate.ros1 import SYSTEM
+from dingocar.tub import Tub
 from tests.translate.ros_peers import jpegs_of, own_master
 from tests.translate.small import SHAPE, pictures
 
@@ -150,13 +151,51 @@ def test_every_picture_of_a_drive_is_answered_in_order_and_either_side_may_resta
 
 
 @needs_ros
-def test_without_a_master_it_is_one_line(trained, tmp_path):
-    env = {**os.environ, "ROS_MASTER_URI": "http://127.0.0.1:9", "ROS_HOME": str(tmp_path)}
+def test_what_is_passed_through_is_told_where_the_node_was_started(ros, trained, tubs, tmp_path):
+    drive = shutil.copytree(tubs["real"], tmp_path / "drive")
+    Tub(drive)[0].image_path().write_bytes(b"no picture")
+    node = ros(
+        *(sys.executable, "-m", "dingocar.cli.main", "ros-translate", "--to", "sim", "--in", "/camera"),
+        *("--translator", str(trained("colour")), "--out", "/translated", "--json"),
+        wait_for="Ctrl-C ends it",
+    )
+    camera = (
+        sys.executable,
+        "-m",
+        "tests.translate.ros_peers",
+        "camera",
+        "/camera",
+        str(drive),
+        "0",
+        "3",
+        "60",
+    )
+    assert ros(*camera).wait(60) == 0
+    node.send_signal(signal.SIGINT)
+    out = node.communicate(timeout=30)[0]
+    assert "WARNING dingocar.translate.proxy: pictures are passed through untranslated" in out
+    assert json.loads(out.splitlines()[-1])["failed"] == 1
+
+
+@needs_ros
+def test_pictures_that_are_not_compressed_are_one_line(ros, trained):
+    ros(sys.executable, "-m", "tests.translate.ros_peers", "raw_camera", "/raw", wait_for="there")
+    flags = ["--translator", str(trained("colour")), "--to", "sim", "--in", "/raw", "--out", "/b"]
+    argv = [sys.executable, "-m", "dingocar.cli.main", "ros-translate", *flags]
+    done = subprocess.run(argv, env=ros.env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "/raw: carries sensor_msgs/Image, expected sensor_msgs/Comp" in done.stderr.splitlines()[-1]
+
+
+@needs_ros
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "foo"])
+def test_without_a_master_it_is_one_line(uri, trained, tmp_path):
+    env = {**os.environ, "ROS_MASTER_URI": uri, "ROS_HOME": str(tmp_path)}
     flags = ["--translator", str(trained("colour")), "--to", "sim", "--in", "/a", "--out", "/b"]
     argv = [sys.executable, "-m", "dingocar.cli.main", "ros-translate", *flags]
     done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert "no ROS master answers at http://127.0.0.1:9: start roscore" in done.stderr.splitlines()[-1]
+    assert f"no ROS master answers at {uri}: start roscore" in done.stderr.splitlines()[-1]
 
 
 @needs_ros

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dingocar.errors import TrainingError, TranslatorError
-from dingocar.translate import load_translator, train_translator
+from dingocar.errors import DingocarError, TrainingError, TranslatorError
+from dingocar.registry import use_car_folder
+from dingocar.translate import load_translator, train_translator, translators
 from dingocar.translate.artefact import load_network, read_card
 from dingocar.translate.budget import Budget
 from dingocar.translate.tubs import translate_tub
-from tests.translate.small import learners, small, tub
+from tests.translate.small import SHAPE, learners, small, tub
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -243,6 +244,37 @@ def test_what_is_to_be_done_about_it_is_not_refused(train):
     train("cyclegan", settings=bad, steps=400, on_progress=stop_at(1))
     with pytest.raises(TranslatorError, match=r"set a lower learning_rate and remove \S+/t\.training$"):
         train("cyclegan", settings=bad, steps=400, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (
+            "pass",
+            "translator mine: learns, so its settings_type must be a LearnedSettings; or set",
+        ),
+        ("settings_type = LearnedSettings\n    def networks(self): 1 / 0", r"mine\.py:4: ZeroDivisionError"),
+        ("learns = False\n    def fitted(self, sim, real): return {}[1]", r"mine\.py:4: KeyError: 1"),
+        (
+            "settings_type = LearnedSettings\n    def networks(self): return {}\n"
+            "    def outputs(self, networks, sim, real): return {'to_real': sim}\n"
+            "    def losses(self, networks, sim, real): return 1 / 0",
+            r"mine\.py:6: ZeroDivisionError",
+        ),
+    ],
+)
+def test_mistakes_in_a_cars_own_translator_are_one_line(body, told, tubs, tmp_path):
+    (tmp_path / "translators").mkdir()
+    head = "from dingocar.translate import LearnedSettings, Translator\nclass Mine(Translator):\n    "
+    (tmp_path / "translators/mine.py").write_text(head + body + "\n")
+    use_car_folder(tmp_path)
+    try:
+        mine = translators.load("mine").from_settings({"image_shape": SHAPE})
+    finally:
+        use_car_folder(None)
+    with pytest.raises(DingocarError, match=told) as error:
+        train_translator(mine, [tubs["sim"]], [tubs["real"]], tmp_path / "t.keras", Budget(steps=1))
+    assert "\n" not in str(error.value)
 
 
 def test_a_domain_of_three_pictures_is_too_small(train, tmp_path):

@@ -1,6 +1,7 @@
 """A translated tub: the same records with other pictures, whole or not at all."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -117,6 +118,18 @@ def test_a_failure_leaves_nothing(to_real, tubs, tmp_path, monkeypatch):
     with pytest.raises(TranslatorError, match="the network fails"):
         translate_tub(to_real, tubs["sim"], tmp_path / "made")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_one_line(to_real, tubs, tmp_path, monkeypatch):
+    def full(source, target, **options):
+        errors = [(f"{source}/images/{n}.jpg", "x", "[Errno 28] No space left on device") for n in range(200)]
+        raise shutil.Error(errors)
+
+    monkeypatch.setattr("dingocar.translate.tubs.shutil.copytree", full)
+    with pytest.raises(TranslatorError) as error:
+        translate_tub(to_real, tubs["sim"], tmp_path / "made")
+    told = f"{tmp_path}/made: cannot be made ({tubs['sim']}/images/0.jpg: No space left on device)"
+    assert str(error.value) == told and not list(tmp_path.iterdir())
 
 
 def test_a_tub_that_must_not_be_written_to_can_be_translated(to_real, tmp_path):

@@ -13,6 +13,7 @@ from PIL import Image
 
 from dingocar.errors import ImageError, TubError
 from dingocar.tub import TubWriter, open_tub, writer
+from dingocar.tub.domain import add_words
 from tests.tub.helpers import (
     KEYS,
     TYPES,
@@ -162,6 +163,15 @@ def test_other_inputs_or_domain_on_the_same_tub(tmp_path):
     with TubWriter(tmp_path) as tub:  # none given: those that are there
         assert tub.inputs == KEYS
     assert open_tub(tmp_path).domain == "sim"
+
+
+def test_translated_pictures_are_not_added_to(tmp_path):
+    tub = make_tub(tmp_path / "tub", 3, metadata={"domain": "sim"})
+    add_words(tub, {"looks": "real"})
+    with pytest.raises(TubError, match="holds translated pictures, and a camera's would pass for such"):
+        TubWriter(tub, KEYS, TYPES, {"domain": "sim"})
+    add_words(tub, {"looks": "sim"})
+    TubWriter(tub, KEYS, TYPES, {"domain": "sim"}).close()
 
 
 def test_v1_tub_is_not_added_to(tmp_path):
