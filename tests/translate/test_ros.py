@@ -120,8 +120,10 @@ def test_every_picture_of_a_drive_is_answered_in_order_and_either_side_may_resta
         *("--in", "/camera", "--out", "/translated", "--queue", "1000"),
         wait_for="Ctrl-C ends it",
     )
-    translator, drive = load_translator(file), jpegs_of(tubs["real"])
-    camera = ("camera", "/camera", tubs["real"])
+    tub = shutil.copytree(tubs["real"], tmp_path / "drive")
+    Tub(tub)[7].image_path().write_bytes(b"no picture")
+    translator, drive = load_translator(file), jpegs_of(tub)
+    camera = ("camera", "/camera", tub)
 
     def peer(*argv, **options):
         return ros(sys.executable, "-m", "tests.translate.ros_peers", *map(str, argv), **options)
@@ -136,9 +138,12 @@ def test_every_picture_of_a_drive_is_answered_in_order_and_either_side_may_resta
     found = heard(first, tmp_path / "one.json")
     assert [number for number, _, _ in found] == list(range(60))
     for number, raw, late_s in found:
-        expected = translator.run(decode_image(drive[number % len(drive)]))
-        assert np.abs(decode_image(bytes.fromhex(raw)).astype(int) - expected).mean() < 8
+        given, answer = drive[number % len(drive)], bytes.fromhex(raw)
         assert late_s < 2
+        if given == b"no picture":
+            assert answer == given
+        else:
+            assert np.abs(decode_image(answer).astype(int) - translator.run(decode_image(given))).mean() < 8
     second = peer("listener", "/translated", 20, tmp_path / "two.json", wait_for="listening")
     assert peer(*camera, 60, 25, 60).wait(60) == 0  # the listener has, and may miss the first ones
     numbers = [number for number, _, _ in heard(second, tmp_path / "two.json")]
@@ -147,68 +152,33 @@ def test_every_picture_of_a_drive_is_answered_in_order_and_either_side_may_resta
     out = node.communicate(timeout=30)[0]
     assert node.returncode == 130
     figures = json.loads(out.splitlines()[-1])
-    assert figures["answered"] == 85 and figures["failed"] == 0 and figures["p99_ms"] < 1000
+    assert figures["answered"] == 85 and figures["failed"] == 2 and figures["p99_ms"] < 1000
+    assert out.count("WARNING dingocar.translate.proxy: pictures are passed through untranslated") == 1
 
 
 @needs_ros
-def test_what_is_passed_through_is_told_where_the_node_was_started(ros, trained, tubs, tmp_path):
-    drive = shutil.copytree(tubs["real"], tmp_path / "drive")
-    Tub(drive)[0].image_path().write_bytes(b"no picture")
-    node = ros(
-        *(sys.executable, "-m", "dingocar.cli.main", "ros-translate", "--to", "sim", "--in", "/camera"),
-        *("--translator", str(trained("colour")), "--out", "/translated", "--json"),
-        wait_for="Ctrl-C ends it",
-    )
-    camera = (
-        sys.executable,
-        "-m",
-        "tests.translate.ros_peers",
-        "camera",
-        "/camera",
-        str(drive),
-        "0",
-        "3",
-        "60",
-    )
-    assert ros(*camera).wait(60) == 0
-    node.send_signal(signal.SIGINT)
-    out = node.communicate(timeout=30)[0]
-    assert "WARNING dingocar.translate.proxy: pictures are passed through untranslated" in out
-    assert json.loads(out.splitlines()[-1])["failed"] == 1
-
-
-@needs_ros
-def test_pictures_that_are_not_compressed_are_one_line(ros, trained):
+def test_what_cannot_work_is_one_line(ros, trained, tmp_path):
     ros(sys.executable, "-m", "tests.translate.ros_peers", "raw_camera", "/raw", wait_for="there")
-    flags = ["--translator", str(trained("colour")), "--to", "sim", "--in", "/raw", "--out", "/b"]
-    argv = [sys.executable, "-m", "dingocar.cli.main", "ros-translate", *flags]
-    done = subprocess.run(argv, env=ros.env, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
-    assert "/raw: carries sensor_msgs/Image, expected sensor_msgs/Comp" in done.stderr.splitlines()[-1]
-
-
-@needs_ros
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "foo"])
-def test_without_a_master_it_is_one_line(uri, trained, tmp_path):
-    env = {**os.environ, "ROS_MASTER_URI": uri, "ROS_HOME": str(tmp_path)}
-    flags = ["--translator", str(trained("colour")), "--to", "sim", "--in", "/a", "--out", "/b"]
-    argv = [sys.executable, "-m", "dingocar.cli.main", "ros-translate", *flags]
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
-    assert f"no ROS master answers at {uri}: start roscore" in done.stderr.splitlines()[-1]
-
-
-@needs_ros
-@pytest.mark.parametrize(
-    ("out", "told"),
-    [
-        ("a", "/a: a node must not answer itself"),
-        ("", "'': expected the name of a topic"),
-        ("/b c", "'/b c': expected the name of a topic, such as /camera_node/image/compressed"),
-    ],
-)
-def test_a_topic_to_answer_on_must_be_one_and_another(out, told, ros, trained):
-    flags = ["--translator", str(trained("colour")), "--to", "sim", "--in", "/a", "--out", out]
-    argv = [sys.executable, "-m", "dingocar.cli.main", "ros-translate", *flags]
-    done = subprocess.run(argv, env=ros.env, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2 and told in done.stderr.splitlines()[-1]
+    cases = {
+        ("/a", "a", None): "/a: a node must not answer itself",
+        ("/a", "", None): "'': expected the name of a topic",
+        ("/a", "/b c", None): "'/b c': expected the name of a topic, such as /camera_node/image/compressed",
+        ("/raw", "/b", None): "/raw: carries sensor_msgs/Image, expected sensor_msgs/CompressedImage",
+        ("/a", "/b", "http://127.0.0.1:9"): "no ROS master answers at http://127.0.0.1:9: start roscore",
+        ("/a", "/b", "foo"): "no ROS master answers at foo: start roscore",
+    }
+    # A light translator, as each of them begins anew.
+    file = export_translator(trained("colour"), tmp_path / "t.tflite", "to_sim")
+    command = [sys.executable, "-m", "dingocar.cli.main", "ros-translate", "--translator", str(file)]
+    begun = [
+        subprocess.Popen(
+            [*command, "--in", topic_in, "--out", topic_out],
+            env=ros.env | ({"ROS_MASTER_URI": uri} if uri else {}),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for topic_in, topic_out, uri in cases
+    ]
+    for process, told in zip(begun, cases.values(), strict=True):
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == 2 and told in said.splitlines()[-1], said
