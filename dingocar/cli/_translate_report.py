@@ -67,13 +67,11 @@ def _place(args: dict[str, Any]) -> Place | None:
 
 def _of_domain(tub: Path, name: str) -> Path:
     """A tub that does not say that it is of the other domain, of genuine pictures."""
+    from dingocar.translate.pictures import check_genuine
+
     domain, other = name.removeprefix("--"), {"--sim": "real", "--real": "sim"}[name]
     opened = open_tub(tub)
-    if opened.looks != opened.domain:
-        raise UsageError(
-            f"{name} {tub}: its pictures are translated and look {opened.looks}; give the tub that it was "
-            "made of"
-        )
+    check_genuine(opened, f"{name} {tub}")
     if opened.domain == other:
         raise UsageError(
             f"{name} {tub}: says that its pictures are {other}, not {domain}; give it as --{other}"

@@ -15,6 +15,7 @@ from dingocar.training.dataset import Dataset, TubUse, load_dataset
 from dingocar.training.leaks import check_leaks
 from dingocar.training.split import split_blocks
 from dingocar.translate._method import REAL, SIM
+from dingocar.tub import Tub
 from dingocar.words import counted
 
 #: A domain with fewer pictures says nothing about the domain.
@@ -80,6 +81,15 @@ def load_domains(
     return DomainPictures(train, held_out, tubs)
 
 
+def check_genuine(tub: Tub | TubUse, what: str) -> None:
+    """Raises a `TranslatorError` where a tub, called `what`, holds translated pictures: they are of neither
+    domain."""
+    if tub.looks != tub.domain:
+        raise TranslatorError(
+            f"{what}: its pictures are translated and look {tub.looks}; give the tub that it was made of"
+        )
+
+
 def _check(data: Dataset, numbers: range, domain: str) -> None:
     for number in numbers:
         path, found = data.tubs[number].path, set(data.domains[data.tub_numbers == number])
@@ -91,12 +101,7 @@ def _check(data: Dataset, numbers: range, domain: str) -> None:
                 f"--{domain} {path}: does not say whether its pictures are simulated or real; write it into "
                 f"the tub: dingocar tub domain {path} {domain}"
             )
-        tub = data.tubs[number]
-        if tub.looks != tub.domain:
-            raise TranslatorError(
-                f"--{domain} {path}: its pictures are translated and look {tub.looks}; give the tub that it "
-                "was made of"
-            )
+        check_genuine(data.tubs[number], f"--{domain} {path}")
         if found != {domain}:
             words = {SIM: "simulated", REAL: "real"}
             other = next(iter(found - {domain}))

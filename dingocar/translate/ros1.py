@@ -89,7 +89,10 @@ class Ros1Node:
 
     def _check_type(self) -> None:
         """Subscribers of another type hear nothing, and nobody tells them."""
-        found = dict(self._rospy.get_published_topics()).get(self._topic_in, _TYPE)
+        try:
+            found = dict(self._rospy.get_published_topics()).get(self._topic_in, _TYPE)
+        except (OSError, self._rospy.ROSException):  # the master is gone, and may come back
+            return
         if found != _TYPE:
             self._rospy.signal_shutdown("nothing to translate")
             raise UsageError(
