@@ -250,8 +250,8 @@ def _export(args: dict[str, Any]) -> int:
     source = path(args["--translator"], "--translator")
     direction = chosen_direction(read_card(source), direction_of(args), source)
     out = optional_path(args["--out"], "--out") or source.with_name(f"{source.stem}_{direction}.tflite")
-    import_keras_quietly()
     new_file(str(out), "--out")
+    import_keras_quietly()
     with stderr_closed():  # TensorFlow tells of an attribute of its own that its converter does not know
         export_translator(source, out, direction)
     figures = {"out": str(out), "direction": direction, "bytes": out.stat().st_size}

@@ -74,13 +74,12 @@ def state_folder(path: Path) -> Path:
     return path.with_suffix(".training")
 
 
-def budget_to_resume(folder: Path, budget: Budget | None) -> Budget:
-    """The budget of a stopped training, or the one that is given in its place.
+def budget_to_resume(folder: Path, facts: Mapping[str, Any], budget: Budget | None) -> Budget:
+    """The budget in a stopped training's facts, or the one that is given in its place.
 
     Raises:
-        TranslatorError: that is used up; or there is no stopped training.
+        TranslatorError: that is used up.
     """
-    facts = read_facts(folder)
     before, step, seconds = Budget(**facts["budget"]), int(facts["step"]), float(facts["seconds"])
     if budget is None or budget == before:
         return before
@@ -92,9 +91,9 @@ def budget_to_resume(folder: Path, budget: Budget | None) -> Budget:
     return budget
 
 
-def check_same(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Raises a `TranslatorError` unless the stopped training is of the same kind."""
-    found = _singly(read_facts(folder))
+def check_same(folder: Path, before: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """Raises a `TranslatorError` unless a stopped training's facts, `before`, are of the same kind."""
+    found = _singly(before)
     for name, value in _singly(facts).items():
         if found.get(name) != value:
             raise TranslatorError(

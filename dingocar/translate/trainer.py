@@ -141,8 +141,9 @@ def train_translator(
     folder = state_folder(path)
     facts = {"translator": translator.name, "settings": dataclasses.asdict(translator.settings), "seed": seed}
     if resume:
-        check_same(folder, facts)
-        budget = budget_to_resume(folder, budget)
+        before = read_facts(folder)
+        check_same(folder, before, facts)
+        budget = budget_to_resume(folder, before, budget)
     elif is_stopped(path):
         raise TranslatorError(
             f"{folder}: holds a training that was stopped; go on with --resume, or remove the folder"
