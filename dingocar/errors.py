@@ -9,6 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+#: The exit code of a command that was stopped and saved what it had, as a shell's after Ctrl-C.
+INTERRUPTED = 130
+
 
 class DingocarError(Exception):
     """Base of all errors raised on purpose by this library."""

@@ -46,7 +46,23 @@ def _misfit(doc: str, argv: list[str], command: str) -> UsageError:
         if name.startswith("--") and name not in options:
             return UsageError(f"{short}: unknown option {name}{did_you_mean(name, options)}")
     shown = " ".join(argv[1:]) or "nothing"
-    return UsageError(f"{short}: the arguments do not fit (got: {shown}); see {command} --help")
+    needed = _needed(doc, f"{command} {argv[1]}" if commands else command)
+    wanted = f"; expected at least {' or '.join(needed)}" if needed else ""
+    return UsageError(f"{short}: the arguments do not fit (got: {shown}){wanted}; see {command} --help")
+
+
+def _needed(doc: str, command: str) -> list[str]:
+    """What each form of a command cannot do without, from its docstring's usage."""
+    usage = doc.partition("Usage:\n")[2].partition("\n\n")[0]
+    forms = [" ".join(form.split()) for form in re.split(r"\n(?= {4}\S)", usage)]
+    needed = []
+    for form in forms:
+        left = form
+        while left != (left := re.sub(r" *\[[^][]*\](\.\.\.)?", "", left)):
+            pass
+        if left.startswith(f"{command} "):
+            needed.append(left.removeprefix("dingocar "))
+    return needed
 
 
 def number(

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from dingocar import __version__
-from dingocar.errors import DingocarError, MissingExtraError
+from dingocar.errors import INTERRUPTED, DingocarError, MissingExtraError
 from dingocar.registry import Registry, use_car_folder
 from dingocar.supervision import stop_signals
 
@@ -67,15 +67,23 @@ def main(argv: list[str] | None = None, car: Path | None = None) -> int:
     level = logging.getLevelNamesMapping().get(os.environ.get("DINGOCAR_LOG", "").upper(), logging.WARNING)
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    stops: list[int] = []
+
+    def interrupt(number: int) -> None:
+        stops.append(number)
+        raise Stopped(number)
+
     try:
-        with stop_signals(_interrupt):
-            return _dispatch(argv, car)
+        with stop_signals(interrupt):
+            code = _dispatch(argv, car)
+        # A command that saves what it has when it is stopped ends by itself.
+        return 128 + stops[-1] if stops and code == INTERRUPTED else code
     except DingocarError as error:
         code, told = error.exit_code, str(error)
     except Stopped as stop:
         code, told = 128 + stop.number, "interrupted"
     except KeyboardInterrupt:
-        code, told = 130, "interrupted"
+        code, told = INTERRUPTED, "interrupted"
     except BrokenPipeError:
         _let_go(1)  # its reader (head, less) has gone
         return 0
@@ -121,10 +129,6 @@ def _not_permitted(error: PermissionError) -> str:
     return (
         f"{place}: this user may not use it; take another place, or: sudo chown -R $USER {owned.absolute()}"
     )
-
-
-def _interrupt(number: int) -> None:
-    raise Stopped(number)
 
 
 def _dispatch(argv: list[str], car: Path | None) -> int:

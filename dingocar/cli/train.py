@@ -44,7 +44,7 @@ from dingocar.cli._common import (
     path,
     show,
 )
-from dingocar.errors import ImageError, UnknownNameError, UsageError
+from dingocar.errors import INTERRUPTED, ImageError, UnknownNameError, UsageError
 from dingocar.words import counted
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def run(argv: list[str]) -> int:
         seen = [*tubs, *(map(Path, adapt.unlabelled) if adapt else ())]
         figures["tflite"] = str(to_tflite(result.model, None, tflite, seen))
     show(figures, args["--json"], _text(figures))
-    return 130 if result.interrupted else 0
+    return INTERRUPTED if result.interrupted else 0
 
 
 def to_tflite(model: Path, out: Path | None, kind: str, tubs: list[Path]) -> Path:

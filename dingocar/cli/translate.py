@@ -78,7 +78,7 @@ from dingocar.cli._common import (
     show,
     stderr_closed,
 )
-from dingocar.errors import UsageError, did_you_mean
+from dingocar.errors import INTERRUPTED, UsageError, did_you_mean
 from dingocar.words import counted
 
 
@@ -136,7 +136,7 @@ def _train(args: dict[str, Any]) -> int:
     if result.interrupted and is_stopped(out):
         lines.append("stopped; the same command with --resume goes on from there")
     show(result.to_json(), args["--json"], "\n".join(lines))
-    return 130 if result.interrupted else 0
+    return INTERRUPTED if result.interrupted else 0
 
 
 def _tell_other_size(image_shape: tuple[int, int, int]) -> None:

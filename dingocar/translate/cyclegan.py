@@ -49,6 +49,13 @@ class CycleGanSettings(GanSettings):
         "steering_weight": (0, 1e6),
     }
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.pilot and self.steering_weight != CycleGanSettings.steering_weight:
+            raise TranslatorError(
+                "translator setting steering_weight: needs a pilot, whose steering it weighs"
+            )
+
 
 class CycleGan(Translator):
     """The translator `cyclegan`; see the module."""

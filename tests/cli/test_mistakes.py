@@ -94,7 +94,17 @@ def test_a_keras_file_that_is_no_pilot(car, tmp_path, capsys):
     [
         (["evalute"], "unknown command 'evalute'; did you mean 'evaluate'?"),
         (["evaluate", "--expert", "--lapps", "3"], "unknown option --lapps; did you mean '--laps'?"),
-        (["evaluate"], "the arguments do not fit (got: nothing); see dingocar evaluate --help"),
+        (
+            ["evaluate"],
+            "the arguments do not fit (got: nothing); expected at least evaluate (--model FILE | --expert) "
+            "or evaluate --model FILE --tub DIR...; see dingocar evaluate --help",
+        ),
+        (
+            ["translate", "train", "--sim", "a"],
+            "translate: the arguments do not fit (got: train --sim a); expected at least translate train "
+            "--sim DIR... --real DIR... --out FILE; see dingocar translate --help",
+        ),
+        (["doctor", "x"], "the arguments do not fit (got: x); see dingocar doctor --help"),
         (["evaluate", "--expert", "--laps", "0"], "--laps must be a whole number from 1 to 4096, got '0'"),
         (["evaluate", "--expert", "--laps", "x"], "--laps must be a whole number from 1 to 4096, got 'x'"),
         (["evaluate", "--expert", "--track", "ovl"], "unknown track 'ovl'; did you mean 'oval'?"),

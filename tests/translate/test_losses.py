@@ -105,6 +105,8 @@ def test_a_pilot_that_cannot_say_how_it_steers_is_refused(tmp_path):
         game("cyclegan", pilot=str(tmp_path / "real.keras"))
     with pytest.raises(TranslatorError, match=r"translator setting pilot: .*nothing.keras: no such file"):
         game("cyclegan", pilot=str(tmp_path / "nothing.keras"))
+    with pytest.raises(TranslatorError, match="translator setting steering_weight: needs a pilot"):
+        game("cyclegan", steering_weight=5.0)
 
 
 def test_a_pilot_that_steers_by_many_numbers_is_refused(tmp_path, monkeypatch):

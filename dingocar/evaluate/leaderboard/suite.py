@@ -286,7 +286,9 @@ def load_suite(path: Path) -> Suite:
     except ValueError as error:  # no TOML, no text, or an integer too long for Python
         raise UsageError(f"{path}: is no TOML file ({error})") from None
     except OSError as error:
-        raise UsageError(f"{path}: the suite cannot be read ({error.strerror})") from None
+        there = {file.name for file in path.parent.glob("*.toml")}
+        near = did_you_mean(path.name, there) if there else ""
+        raise UsageError(f"{path}: the suite cannot be read ({error.strerror}){near}") from None
     if "data" in table:
         raise UsageError(f"{path}: data: where recordings are is said with --data NAME=DIR; remove it")
     suite = suite_from(table, str(path), path.parent)

@@ -297,4 +297,7 @@ def test_a_file_that_is_no_suite(tmp_path, text):
         load_suite(file)
     with pytest.raises(UsageError, match="cannot be read"):
         load_suite(tmp_path / "none.toml")
+    (tmp_path / "nine.toml").write_text("")
+    with pytest.raises(UsageError, match=r"did you mean 'nine.toml'\?"):
+        load_suite(tmp_path / "nne.toml")
     assert plain()["title"] == "Test"
