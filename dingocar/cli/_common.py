@@ -46,21 +46,22 @@ def _misfit(doc: str, argv: list[str], command: str) -> UsageError:
         if name.startswith("--") and name not in options:
             return UsageError(f"{short}: unknown option {name}{did_you_mean(name, options)}")
     shown = " ".join(argv[1:]) or "nothing"
-    needed = _needed(doc, f"{command} {argv[1]}" if commands else command)
+    needed = _needed(doc, f"{command} {argv[1]}" if commands else command, argv)
     wanted = f"; expected at least {' or '.join(needed)}" if needed else ""
     return UsageError(f"{short}: the arguments do not fit (got: {shown}){wanted}; see {command} --help")
 
 
-def _needed(doc: str, command: str) -> list[str]:
-    """What each form of a command cannot do without, from its docstring's usage."""
+def _needed(doc: str, command: str, argv: list[str]) -> list[str]:
+    """What each form of a command needs, by its docstring; none where all of it was given."""
     usage = doc.partition("Usage:\n")[2].partition("\n\n")[0]
-    forms = [" ".join(form.split()) for form in re.split(r"\n(?= {4}\S)", usage)]
     needed = []
-    for form in forms:
-        left = form
+    for form in re.split(r"\n(?= {4}\S)", usage):
+        left = " ".join(form.split())
         while left != (left := re.sub(r" *\[[^][]*\](\.\.\.)?", "", left)):
             pass
-        if left.startswith(f"{command} "):
+        options = re.findall(r"--[a-z-]+", left)
+        there = bool(options) and all(option in argv for option in options)
+        if left.startswith(f"{command} ") and not there:
             needed.append(left.removeprefix("dingocar "))
     return needed
 

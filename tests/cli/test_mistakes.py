@@ -104,6 +104,7 @@ def test_a_keras_file_that_is_no_pilot(car, tmp_path, capsys):
             "translate: the arguments do not fit (got: train --sim a); expected at least translate train "
             "--sim DIR... --real DIR... --out FILE; see dingocar translate --help",
         ),
+        (["joystick", "--list", "--out", "x"], "(got: --list --out x); see dingocar joystick --help"),
         (["doctor", "x"], "the arguments do not fit (got: x); see dingocar doctor --help"),
         (["evaluate", "--expert", "--laps", "0"], "--laps must be a whole number from 1 to 4096, got '0'"),
         (["evaluate", "--expert", "--laps", "x"], "--laps must be a whole number from 1 to 4096, got 'x'"),
