@@ -36,10 +36,10 @@ DUCKIETOWN = [
     "gym==0.23.1; python_version < '3.12'",
     "opencv-python>=4.10; python_version < '3.12'",
 ]
-# scikit-learn: the probes that judge features, and their pictures.
+# scikit-learn: the probes that judge features, and their pictures. scipy: the quantiles of intervals.
 TRAIN = [
     *("tensorflow>=2.21", "keras>=3.15", "h5py>=3.11", "matplotlib>=3.9", "simplejpeg>=1.8"),
-    "scikit-learn>=1.5",
+    *("scikit-learn>=1.5", "scipy>=1.13"),
 ]
 TEST = ["pytest>=8.3", "pytest-xdist>=3.6", "playwright>=1.50", "httpx>=0.27"]
 

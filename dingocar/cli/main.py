@@ -21,7 +21,7 @@ commands = Registry("command", "dingocar.cli", entry="run", hidden=("main",), hy
 
 #: The extra that brings a package.
 EXTRAS = {
-    **dict.fromkeys(("keras", "tensorflow", "h5py", "matplotlib", "simplejpeg", "sklearn"), "train"),
+    **dict.fromkeys(("keras", "tensorflow", "h5py", "matplotlib", "simplejpeg", "sklearn", "scipy"), "train"),
     **dict.fromkeys(("starlette", "uvicorn", "websockets"), "web"),
     "adafruit_pca9685": "pi",
     "adafruit_blinka": "pi",

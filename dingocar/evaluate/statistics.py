@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,6 @@ import numpy.typing as npt
 from dingocar.errors import UsageError
 
 FloatArray = npt.NDArray[np.float64]
-
-#: Values to one value.
-Statistic = Callable[[npt.NDArray[np.float64]], float]
 
 #: Up to this many pairs all signs are tried, beyond it as many by chance.
 EXACT_PAIRS = 14
@@ -57,35 +54,31 @@ def interquartile_mean(values: npt.ArrayLike) -> float:
     return float(ordered @ weight / weight.sum())
 
 
-def bootstrap_interval(
-    values: npt.ArrayLike,
-    rng: np.random.Generator,
-    statistic: Statistic = np.mean,
-    draws: int = 4000,
-    level: float = 0.95,
-) -> tuple[float, float]:
-    """The percentile bootstrap interval of a statistic of independent values (Efron 1979).
+def mean_interval(values: npt.ArrayLike) -> tuple[float, float]:
+    """Student's 95 % t interval of the mean of independent values (Student 1908).
 
-    With three values it is at most as wide as they lie apart: rather too narrow than too wide.
+    Of few values a bootstrap's interval is far too narrow: of two it is their range, which holds the mean of
+    normal values in half of all cases, of three in three quarters, of five in five sixths. This one holds it
+    in 95 % of them. A single value has no interval: it comes back as both ends.
 
     Args:
-        values: (n,), one for each seed.
-        rng: draws the samples.
-        statistic: of n values.
-        draws: number of samples.
-        level: how often such an interval should hold the truth.
+        values: (n,), one for each trial.
 
     Raises:
         UsageError: no values.
 
-    >>> bootstrap_interval([2.0, 2.0, 2.0], np.random.default_rng(0))
-    (2.0, 2.0)
+    >>> low, high = mean_interval([1.0, 2.0, 3.0])
+    >>> round(low, 3), round(high, 3)
+    (-0.484, 4.484)
     """
+    from scipy.special import stdtrit  # a second, which who reads no table need not wait
+
     column = _values(values)
-    drawn = column[rng.integers(0, len(column), (draws, len(column)))]
-    found = drawn.mean(axis=1) if statistic is np.mean else np.array([statistic(row) for row in drawn])
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    mean = float(column.mean())
+    if len(column) == 1:
+        return mean, mean
+    reach = float(stdtrit(len(column) - 1, 0.975) * column.std(ddof=1) / math.sqrt(len(column)))
+    return mean - reach, mean + reach
 
 
 def sign_flip_test(differences: npt.ArrayLike, rng: np.random.Generator, draws: int = 10_000) -> float:

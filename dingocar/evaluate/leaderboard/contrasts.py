@@ -8,9 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dingocar.evaluate.leaderboard.figures import METRICS, Contrast, Table, TableRow, WorldCells
+from dingocar.evaluate.leaderboard.figures import (
+    METRICS,
+    Contrast,
+    Table,
+    TableRow,
+    WorldCells,
+    interval_text,
+)
 from dingocar.evaluate.leaderboard.suite import LEAST_SEEDS
-from dingocar.evaluate.statistics import bootstrap_interval, holm, sign_flip_test
+from dingocar.evaluate.statistics import holm, mean_interval, sign_flip_test
 
 #: What rows are compared by in pairs. Each has its own correction for the number of rows.
 COMPARED = ("clean", "first_failure", "off_tracks_per_lap", "mae")
@@ -20,7 +27,7 @@ GAPS = {"clean": 0.05, "first_failure": 0.05, "completion": 0.05, "mae": 0.005}
 DRIVEN = ("mean_abs_cte_m", "p95_abs_cte_m", "off_tracks_per_lap")
 #: A mean completion that is lower by more than this is clearly lower.
 _LESS_DRIVEN = 0.1
-#: Of all bootstraps of a table: the same results, the same intervals.
+#: Of the signs that are drawn for a table's p: the same results, the same p.
 SEED = 20210831
 
 
@@ -74,9 +81,8 @@ def compare(table: Table) -> None:
             # A seed is one pilot in all worlds: its worlds are not independent, so seeds are drawn whole.
             apart = {seed: ours[seed] - theirs[seed] for seed in seeds}
             drawn = by_trial(apart, joined(row.trials, base.trials))
-            rng = np.random.default_rng(SEED)
-            low, high = bootstrap_interval(drawn, rng)
-            p = sign_flip_test(drawn, rng)
+            low, high = mean_interval(drawn)
+            p = sign_flip_test(drawn, np.random.default_rng(SEED))
             better = sum(value > 0 if METRICS[name].higher else value < 0 for value in apart.values())
             found[row.group] = (
                 row,
@@ -158,7 +164,7 @@ def versus_rows(table: Table) -> list[dict[str, str]]:
                     "row": row.group,
                     "figure": metric.label,
                     "difference": sign + metric.text(c.mean),
-                    "95 % interval": f"{metric.text(c.low)} to {metric.text(c.high)}",
+                    "95 % interval": interval_text(metric, c),
                     "p": f"{c.p:.3f}",
                     "p (Holm)": f"{c.holm:.3f}",
                     "better in": f"{c.better} of {len(c.seeds)} seeds",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,12 +18,15 @@ class Metric:
         label: for people, with the unit.
         higher: whether more is better; None: neither is.
         percent: whether it is a share.
+        least, most: what it cannot be less and more than.
     """
 
     name: str
     label: str
     higher: bool | None
     percent: bool = False
+    least: float = 0.0
+    most: float = math.inf
 
     def text(self, value: float | None) -> str:
         """The value for people; None: there is none."""
@@ -34,25 +38,25 @@ class Metric:
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("clean", "clean laps", True, percent=True),
-        Metric("first_failure", "lap until first off-track", True, percent=True),
-        Metric("completion", "completion, put back", True, percent=True),
+        Metric("clean", "clean laps", True, percent=True, most=1.0),
+        Metric("first_failure", "lap until first off-track", True, percent=True, most=1.0),
+        Metric("completion", "completion, put back", True, percent=True, most=1.0),
         Metric("mean_abs_cte_m", "mean |cte| (m)", False),
         Metric("p95_abs_cte_m", "95 % |cte| (m)", False),
         Metric("off_tracks_per_lap", "off-tracks per lap driven", False),
         Metric("mean_speed_mps", "speed (m/s)", None),
         Metric("mean_abs_dsteering", "|d steering|", None),
         Metric("mae", "steering MAE", False),
-        Metric("corr", "steering correlation", True),
-        Metric("probe_linear", "domain told, linear", None, percent=True),
-        Metric("probe_mlp", "domain told, MLP", None, percent=True),
+        Metric("corr", "steering correlation", True, least=-1.0, most=1.0),
+        Metric("probe_linear", "domain told, linear", None, percent=True, most=1.0),
+        Metric("probe_mlp", "domain told, MLP", None, percent=True, most=1.0),
     )
 }
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure: of every seed that has it, their mean, and its 95 % bootstrap interval."""
+    """A figure: of every seed that has it, their mean, and its 95 % interval."""
 
     per_seed: dict[int | None, float]
     mean: float
@@ -81,7 +85,7 @@ class Contrast:
     """A row less the baseline, seed by seed, over the test worlds.
 
     Attributes:
-        mean, low, high: of the difference, with the bootstrap interval over trials: a seed is one
+        mean, low, high: of the difference, with the 95 % interval over trials: a seed is one
             pilot, so what it did in all test worlds is drawn as one value, their mean; and so are pilots
             of one translator.
         p, holm: two-sided, by flipping signs; and corrected for the number of rows.
@@ -98,6 +102,11 @@ class Contrast:
     better: int
 
 
+def interval_text(metric: Metric, found: Cell | Contrast) -> str:
+    """An interval for people; nobody knows one of a single trial."""
+    return "" if found.low == found.high else f"{metric.text(found.low)} to {metric.text(found.high)}"
+
+
 @dataclass
 class TableRow:
     """A pilot and a method, over all seeds.
@@ -108,7 +117,7 @@ class TableRow:
         training_s, images_per_s: means over the seeds.
         trials: {seed: the independent trial that it is a part of}; pilots that share a translator are one.
         overall: over the test worlds: mean, interquartile mean over seeds and worlds, and the
-            bootstrap interval over trials of their means over the worlds.
+            95 % interval over trials of their means over the worlds.
         versus: differences to the baseline.
         gap_closed: share of the gap between source and oracle that it closes; None: there is no gap.
     """

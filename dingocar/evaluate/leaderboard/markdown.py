@@ -15,13 +15,13 @@ def markdown_of(table: Table) -> str:
     """The test worlds' figures.
 
     Each figure is the mean over the seeds, with all of them in brackets, in the order of the suite's seeds;
-    differences and shares are over all test worlds.
+    differences and shares are over all test worlds. What the reader must know of the table comes last.
     """
     pilots = dict.fromkeys(row.group.split("/")[0] for row in table.rows)
     parts = [
         "\n".join(_table(table, pilot, world)) + "\n" for world in table.test_worlds() for pilot in pilots
     ]
-    notes = "".join(f"- {note.text}\n" for note in table.notes if note.grave)
+    notes = "".join(f"- {note.text}\n" for note in table.notes)
     return "\n".join([*parts, notes] if notes else parts)
 
 
@@ -34,6 +34,9 @@ def _table(table: Table, pilot: str, world: str) -> Iterator[str]:
     yield "|---" * len(heads) + "|"
     for row in rows:
         yield f"| {' | '.join(_cells(table, row, world).values())} |"
+    if world in table.always_mean_mae:
+        yield ""
+        yield f"Who always steers the mean errs by {table.always_mean_mae[world]:.3f} in {world}."
 
 
 def _cells(table: Table, row: TableRow, world: str) -> dict[str, str]:
@@ -54,7 +57,7 @@ def _cells(table: Table, row: TableRow, world: str) -> dict[str, str]:
             share = row.gap_closed.get(name)
             found[head] = "" if share is None else f"{round(100 * share)} %"
     less = row.versus.get("mae")
-    # Of one seed, or seeds of one translator, nobody knows an interval.
+    # Of a single trial nobody knows an interval.
     spread = "" if less is None or less.low == less.high else f" ({less.low:+.3f} to {less.high:+.3f})"
     found[f"MAE less {table.baseline}'s (95 %)"] = "" if less is None else f"{less.mean:+.3f}{spread}"
     homes = [name for name, role in table.worlds.items() if role == "source"]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from dingocar.evaluate.leaderboard import plots
 from dingocar.evaluate.leaderboard.contrasts import gap_rows, versus_rows
-from dingocar.evaluate.leaderboard.figures import METRICS, Table, TableRow, WorldCells
+from dingocar.evaluate.leaderboard.figures import METRICS, Table, TableRow, WorldCells, interval_text
 from dingocar.evaluate.leaderboard.keys import row_key
 from dingocar.evaluate.leaderboard.row import paths_file
 from dingocar.evaluate.leaderboard.suite import EXPERT, Recording, Row, Suite
@@ -29,14 +29,14 @@ _READING = (
     "Lap until first off-track: the share of the lap before the track was left. A car that leaves the "
     "track is put back, so its completion counts what came after. Off-tracks are counted for each lap "
     "that was driven; n/a: hardly any was, or it was not measured. Steering MAE: beside the expert, on a "
-    "recording of the same world. Small print: each seed; the interval under a figure is the bootstrap's "
-    "over the seeds (95 %). Dots are seeds, bars their mean and its interval, the dotted line is the "
-    "expert, the dashed one a pilot that always says the mean. Bold: the best of rows with the same "
-    "labels, frames and way of selection; |cte| and off-tracks of a row that drives clearly less of its "
-    "laps than another are not bold. Domain told: how often fresh classifiers, judged on other episodes, "
-    "tell the world's pictures from those of the source worlds by the pilot's features; 50 % is chance. "
-    "In gym-duckietown a lap is an episode, clean if the road was never left, |cte| is that in the lane. "
-    "Beside recordings of people, steering is judged at its best lag, with one gain fitted."
+    "recording of the same world. Small print: each seed; the interval under a figure is Student's over "
+    "the seeds, or translators (95 %). Dots are seeds, bars their mean and its interval, the dotted line "
+    "is the expert, the dashed one a pilot that always says the mean. Bold: the best of rows with the "
+    "same labels, frames and way of selection; |cte| and off-tracks of a row that drives clearly less of "
+    "its laps than another are not bold. Domain told: how often fresh classifiers, judged on other "
+    "episodes, tell the world's pictures from those of the source worlds by the pilot's features; 50 % is "
+    "chance. In gym-duckietown a lap is an episode, clean if the road was never left, |cte| is that in "
+    "the lane. Beside recordings of people, steering is judged at its best lag, with one gain fitted."
 )
 
 
@@ -145,7 +145,7 @@ def _means(cells: WorldCells) -> list[Text]:
 
 def _intervals(cells: WorldCells) -> list[Text]:
     found: list[Text] = [
-        ("" if cell is None else f"{metric.text(cell.low)} to {metric.text(cell.high)}", "seed")
+        ("" if cell is None else interval_text(metric, cell), "seed")
         for metric, cell in ((metric, cells.cells.get(name)) for name, metric in METRICS.items())
     ]
     return [found[0], ("", "seed"), *found[1:]]

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from dingocar.errors import UsageError
 from dingocar.evaluate.leaderboard import notes, rules
 from dingocar.evaluate.leaderboard.contrasts import (
-    SEED,
     by_trial,
     close_gaps,
     compare,
@@ -23,7 +23,7 @@ from dingocar.evaluate.leaderboard.methods import lender_of, load_kind
 from dingocar.evaluate.leaderboard.notes import Note
 from dingocar.evaluate.leaderboard.results import Results
 from dingocar.evaluate.leaderboard.suite import EXPERT, LEAST_SEEDS, MethodSpec, Row, Suite
-from dingocar.evaluate.statistics import bootstrap_interval, interquartile_mean, wilson_interval
+from dingocar.evaluate.statistics import interquartile_mean, mean_interval, wilson_interval
 
 #: A source row that is less than so many times worse than the oracle leaves nothing to close.
 LEAST_GAP = 5
@@ -96,7 +96,7 @@ def _row(
     for name in METRICS:
         means = over_worlds(worlds, tested, name)
         if means:
-            low, high = bootstrap_interval(by_trial(means, trials), np.random.default_rng(SEED))
+            low, high = _interval(name, by_trial(means, trials))
             iqm = interquartile_mean([worlds[w].cells[name].per_seed[seed] for w in tested for seed in means])
             mean = float(np.mean(by_trial(means, trials)))
             overall[name] = {"mean": mean, "iqm": iqm, "low": low, "high": high}
@@ -126,12 +126,18 @@ def _cells(world: str, runs: Mapping[Any, Mapping[str, Any]], trials: Mapping[An
     for name in METRICS:
         per_seed = {seed: value for seed, f in facts.items() if (value := _figure(f, name)) is not None}
         if per_seed:
-            low, high = bootstrap_interval(by_trial(per_seed, trials), np.random.default_rng(SEED))
+            low, high = _interval(name, by_trial(per_seed, trials))
             cells[name] = Cell(per_seed, float(np.mean(list(per_seed.values()))), low, high)
     clean, laps = (sum(f.get(name, 0) for f in facts.values()) for name in ("clean_laps", "laps"))
     interval = wilson_interval(clean, laps) if laps else (0.0, 1.0)
     kept = [f["cte_quantiles_m"] for f in facts.values() if "cte_quantiles_m" in f]
     return WorldCells(clean, laps, *interval, cells, np.mean(kept, axis=0).tolist() if kept else [])
+
+
+def _interval(name: str, values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """A figure's interval over trials; it ends where the figure does."""
+    metric, (low, high) = METRICS[name], mean_interval(values)
+    return max(metric.least, low), min(metric.most, high)
 
 
 def _figure(facts: Mapping[str, Any], name: str) -> float | None:
