@@ -12,8 +12,39 @@ from typing import Any
 
 from dingocar.errors import TubError
 from dingocar.tub import TubWriter, open_tub
+from dingocar.tub.recover import addable
 
 logger = logging.getLogger(__name__)
+
+
+def recordable(
+    path: Path, channels: Mapping[str, str], needed: Sequence[str], metadata: Mapping[str, Any]
+) -> dict[str, str]:
+    """Which of these channels can be recorded there: those that a tub there has, all of them into a new one.
+
+    Args:
+        path: folder of the tub.
+        channels: {name: type}.
+        needed: those without which there is nothing to record.
+        metadata: of the tub.
+
+    Raises:
+        TubError: the tub there cannot be added to, or has not all that are needed.
+    """
+    manifest = addable(path, metadata)
+    if manifest is None or not manifest.inputs:
+        return dict(channels)
+    there = dict(zip(manifest.inputs, manifest.types, strict=True))
+    lacking = [name for name in needed if there.get(name) != channels[name]]
+    if lacking:
+        raise TubError(f"{path}: this tub does not record {', '.join(lacking)}; record to another folder")
+    found = {name: kind for name, kind in there.items() if channels.get(name) == kind}
+    if left_out := sorted(channels.keys() - found.keys()):
+        logger.warning(
+            "%s: this tub does not record %s, which is left out; name another folder to have it",
+            *(path, ", ".join(left_out)),
+        )
+    return found
 
 
 class Recorder:
@@ -74,7 +105,8 @@ class SwitchedRecorder:
     `tub/num_records`, `tub/dropped`.
 
     The tub is opened, and closed after a while without records, by a thread, so that no loop waits for a
-    disk; between recordings it is free to be edited. Each opening begins a session.
+    disk; between recordings it is free to be edited. Each opening begins a session. A tub that cannot be
+    opened is told, and tried again when the recording is switched on the next time; the drive goes on.
 
     Args:
         open_writer: opens the tub, e.g. `functools.partial(TubWriter, path, inputs, types)`.
@@ -99,7 +131,7 @@ class SwitchedRecorder:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="recorder")
         self._jobs: list[Future[None]] = []
         self._writer: TubWriter | None = None
-        self._opening = False
+        self._opening = self._refused = False
         self._idle = self._taken = self._dropped = 0
 
     def run(self, recording: bool | None, *values: Any) -> tuple[int, int]:
@@ -110,7 +142,7 @@ class SwitchedRecorder:
             up.
 
         Raises:
-            TubError: the disk is full or failed.
+            TubError: the disk is full or failed, and a record was lost.
         """
         self._raise_failure()
         writer = self._writer
@@ -123,10 +155,12 @@ class SwitchedRecorder:
                 taken = writer.write(fields) is not None
                 self._taken += taken
                 self._dropped += not taken
-            elif not self._opening:
+            elif not self._opening and not self._refused:
                 self._opening = True
                 self._later(self._open_tub)
-        elif writer is not None:
+            return self._taken, self._dropped
+        self._refused = False
+        if writer is not None:
             self._idle += 1
             if self._idle > self.idle_loops:
                 self._writer = None
@@ -156,10 +190,12 @@ class SwitchedRecorder:
                 try:
                     self._writer = self._open()
                     return
-                except TubError:
+                except TubError as error:
                     if attempt + 1 == self.OPEN_ATTEMPTS:
-                        raise
-                    time.sleep(self.RETRY_S)
+                        self._refused = True
+                        logger.error("nothing is recorded: %s", error)
+                    else:
+                        time.sleep(self.RETRY_S)
         finally:
             self._opening = False
 
@@ -174,3 +210,35 @@ class SwitchedRecorder:
         except TubError as error:
             # Nothing was recorded yet, or another program edits the tub: no reason to end the drive.
             logger.warning("nothing erased: %s", error)
+
+
+def switched_recorder(
+    path: Path,
+    channels: Mapping[str, str],
+    needed: Sequence[str],
+    metadata: Mapping[str, Any],
+    rate_hz: float,
+    jpeg_quality: int,
+) -> SwitchedRecorder | None:
+    """A recorder into a new tub, or into one that is there, which keeps its own channels.
+
+    Args:
+        path, channels, needed, metadata: see `recordable`.
+        rate_hz, jpeg_quality: see `Recorder`.
+
+    Returns:
+        None where nothing can be recorded; a warning says why.
+    """
+    try:
+        there = recordable(path, channels, needed, metadata)
+    except TubError as error:
+        logger.warning("nothing will be recorded (DATA_PATH): %s", error)
+        return None
+    own = there if there == channels else {}  # of none it takes the tub's
+    writer = partial(
+        TubWriter,
+        *(path, list(own), list(own.values()), metadata),
+        rate_hz=rate_hz,
+        jpeg_quality=jpeg_quality,
+    )
+    return SwitchedRecorder(writer, list(there), path, idle_loops=round(5 * rate_hz))

@@ -44,13 +44,12 @@ from dingocar.parts.expert import ExpertDriver
 from dingocar.parts.lap_timer import LapTimer
 from dingocar.parts.launch import AiLaunch
 from dingocar.parts.pilot import PilotPart, PilotSwitch
-from dingocar.parts.recorder import Recorder, SwitchedRecorder
+from dingocar.parts.recorder import Recorder, SwitchedRecorder, switched_recorder
 from dingocar.parts.safety.gate import SafetyGate
 from dingocar.parts.simulator import Simulator
 from dingocar.parts.telemetry.csv_log import CsvTelemetry
 from dingocar.parts.telemetry.mqtt import MqttTelemetry
 from dingocar.parts.translator import TranslatorPart
-from dingocar.tub import TubWriter
 from dingocar.vehicle import Vehicle
 
 logger = logging.getLogger(__name__)
@@ -124,7 +123,9 @@ def build(
         scripted = ExpertDriver(simulator.expert)
         vehicle.add(scripted, inputs=["sim/state"], outputs=["user/angle", "user/throttle"])
     elif not fast and cfg.CONTROLLER != "none":
-        recorder = None if tub else _switched_recorder(cfg, recorded, words)
+        if not tub:
+            rates = (cfg.DRIVE_LOOP_HZ, cfg.RECORD_IMAGE_QUALITY)
+            recorder = switched_recorder(cfg.path(cfg.DATA_PATH), recorded, list(RECORDED), words, *rates)
         hub = _add_controllers(vehicle, cfg, mode, recorder)
     pilot = _add_pilot(vehicle, cfg, model, switchable=hub is not None)
     if hub is not None or cfg.ACTUATOR not in ("sim", "none"):
@@ -344,18 +345,6 @@ def _add_recorder(
     )
     vehicle.mem["recording"] = True
     vehicle.add(recorder, inputs=list(recorded), outputs=["tub/num_records", "tub/dropped"])
-
-
-def _switched_recorder(cfg: CarConfig, recorded: dict[str, str], words: dict[str, Any]) -> SwitchedRecorder:
-    """A record in each loop in which the user wants one."""
-    tub = cfg.path(cfg.DATA_PATH)
-    open_writer = partial(
-        TubWriter,
-        *(tub, list(recorded), list(recorded.values()), words),
-        rate_hz=cfg.DRIVE_LOOP_HZ,
-        jpeg_quality=cfg.RECORD_IMAGE_QUALITY,
-    )
-    return SwitchedRecorder(open_writer, list(recorded), tub, idle_loops=round(5 * cfg.DRIVE_LOOP_HZ))
 
 
 def _add_telemetry(vehicle: Vehicle, cfg: CarConfig) -> None:

@@ -68,24 +68,12 @@ def open_for_writing(
         TubError: the tub there has other inputs, is a v1 tub, belongs to the other domain, or was translated;
             or the folder is no tub and holds other things.
     """
-    if (folder / fmt.MANIFEST).exists() or fmt.catalogs_in(folder):
-        manifest, catalog, session = _resume(folder, inputs, types, metadata, max_len)
-        if manifest.metadata.get("looks") not in (None, manifest.metadata.get("domain")):
-            raise TubError(
-                f"{folder}: holds translated pictures, and a camera's would pass for such; record to another "
-                "folder"
-            )
+    if addable(folder, metadata) is not None:
+        manifest, catalog, session = _resume(folder, inputs, types, max_len)
         _add_metadata(manifest, metadata, session_id(session, now_s))
-    elif legacy.is_legacy(folder):
-        raise TubError(f"{folder}: is a tub v1, which can be read but not added to; record to another folder")
     else:
         if not inputs:
             raise TubError(f"{folder}: a new tub needs inputs and types, got none")
-        others = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-        if others not in ([], [fmt.IMAGES]):
-            raise TubError(
-                f"{folder}: is no tub, and not empty ({others[0]}, ...); record to a new or an empty folder"
-            )
         manifest = fmt.Manifest(inputs, types, dict(metadata), {"created_at": now_s}, max_len=max_len)
         catalog, session = None, 0
     images = folder / fmt.IMAGES
@@ -97,6 +85,34 @@ def open_for_writing(
     replace_file(folder / fmt.catalog_manifest_name(catalog.name), catalog.text())
     replace_file(folder / fmt.MANIFEST, manifest.text())
     return manifest, catalog, session
+
+
+def addable(folder: Path, metadata: Mapping[str, Any]) -> fmt.Manifest | None:
+    """The manifest of a tub that can be added to; None: a new one can be begun there. Writes nothing.
+
+    Raises:
+        TubError: the tub there is a v1 tub, belongs to the other domain, or was translated; or the folder is
+            no tub and holds other things.
+    """
+    if not folder.is_dir():
+        return None
+    if (folder / fmt.MANIFEST).exists() or fmt.catalogs_in(folder):
+        manifest = fmt.read_manifest(folder, [])
+        _check_domain(folder, manifest, metadata)
+        if manifest.metadata.get("looks") not in (None, manifest.metadata.get("domain")):
+            raise TubError(
+                f"{folder}: holds translated pictures, and a camera's would pass for such; record to another "
+                "folder"
+            )
+        return manifest
+    if legacy.is_legacy(folder):
+        raise TubError(f"{folder}: is a tub v1, which can be read but not added to; record to another folder")
+    others = sorted(path.name for path in folder.glob("[!.]*"))
+    if others not in ([], [fmt.IMAGES]):
+        raise TubError(
+            f"{folder}: is no tub, and not empty ({others[0]}, ...); record to a new or an empty folder"
+        )
+    return None
 
 
 def new_catalog(folder: Path, manifest: fmt.Manifest, created_at: float) -> Catalog:
@@ -111,7 +127,7 @@ def new_catalog(folder: Path, manifest: fmt.Manifest, created_at: float) -> Cata
 
 
 def _resume(
-    folder: Path, inputs: list[str], types: list[str], metadata: Mapping[str, Any], max_len: int
+    folder: Path, inputs: list[str], types: list[str], max_len: int
 ) -> tuple[fmt.Manifest, Catalog | None, int]:
     problems: list[Problem] = []
     manifest = fmt.read_manifest(folder, problems)
@@ -123,7 +139,6 @@ def _resume(
         if not manifest.inputs:
             manifest.inputs, manifest.types = inputs, types
     _fit_inputs(folder, manifest, inputs, types)
-    _check_domain(folder, manifest, metadata)
     # A catalog that the manifest does not know yet was begun just before a kill.
     for name in fmt.catalogs_in(folder):
         if name not in manifest.catalogs and (folder / name).stat().st_size:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dingocar.errors import TubError
-from dingocar.parts.recorder import Recorder, SwitchedRecorder
+from dingocar.parts.recorder import Recorder, SwitchedRecorder, recordable
 from dingocar.tub import Tub, TubWriter
 
 INPUTS, TYPES = ["cam/image_array", "user/angle"], ["image_array", "float"]
@@ -95,15 +95,57 @@ def test_erasing_nothing_is_no_failure(tmp_path):
     recorder.shutdown()
 
 
-def test_a_disk_that_fails_ends_the_drive(tmp_path):
+def test_a_tub_that_cannot_be_opened_does_not_end_the_drive(tmp_path, caplog):
     recorder = switched(tmp_path / "tub")
     (tmp_path / "tub").write_text("a file in the way")
     recorder.OPEN_ATTEMPTS = 1
+    for _ in range(3):
+        assert recorder.run(True, IMAGE, 0.0) == (0, 0)
+        wait(recorder)
+    assert caplog.text.count("nothing is recorded: ") == 1
+    (tmp_path / "tub").unlink()
+    recorder.run(False, IMAGE, 0.0)
+    for _ in range(2):  # switched on anew it is tried again
+        recorder.run(True, IMAGE, 0.1)
+        wait(recorder)
+    recorder.shutdown()
+    assert len(Tub(tmp_path / "tub")) == 1
+
+
+def test_a_disk_that_fails_ends_the_drive(tmp_path, monkeypatch):
+    recorder = switched(tmp_path / "tub")
     recorder.run(True, IMAGE, 0.0)
     wait(recorder)
-    with pytest.raises(TubError, match="tub"):
+
+    def full(fields):
+        raise TubError("the disk is full")
+
+    monkeypatch.setattr(recorder._writer, "write", full)
+    with pytest.raises(TubError, match="the disk is full"):
         recorder.run(True, IMAGE, 0.0)
     recorder.shutdown()
+
+
+CHANNELS = dict(zip(INPUTS, TYPES, strict=True))
+
+
+def test_a_tub_that_is_there_keeps_its_own_channels(tmp_path, caplog):
+    path = tmp_path / "tub"
+    assert recordable(path, CHANNELS, INPUTS, {}) == CHANNELS and not path.exists()
+    TubWriter(path, INPUTS, TYPES, {"domain": "sim"}).close()
+    more = CHANNELS | {"pilot/angle": "float"}
+    assert recordable(path, CHANNELS, INPUTS, {"domain": "sim"}) == CHANNELS and not caplog.text
+    assert recordable(path, more, INPUTS, {"domain": "sim"}) == CHANNELS
+    assert "this tub does not record pilot/angle, which is left out" in caplog.text
+    for channels, needed, metadata, words in (
+        (more, [*INPUTS, "pilot/angle"], {}, "this tub does not record pilot/angle; record to another"),
+        (CHANNELS | {"user/angle": "str"}, INPUTS, {}, "does not record user/angle"),
+        (CHANNELS, INPUTS, {"domain": "real"}, "is of domain 'sim', asked to record 'real'"),
+    ):
+        with pytest.raises(TubError, match=words):
+            recordable(path, channels, needed, metadata)
+    with pytest.raises(TubError, match=r"is no tub, and not empty \(tub, ...\)"):
+        recordable(tmp_path, CHANNELS, INPUTS, {})
 
 
 def test_a_tub_that_is_edited_for_a_moment_is_waited_for(tmp_path):

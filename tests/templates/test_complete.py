@@ -12,6 +12,7 @@ from dingocar.parts.recorder import SwitchedRecorder
 from dingocar.parts.simulator import Simulator
 from dingocar.templates import complete
 from dingocar.tub import Tub, TubWriter
+from dingocar.zoo import pilots, save_pilot
 from tests.fakes.chip import FakeChip
 
 
@@ -88,6 +89,31 @@ def test_records_while_the_throttle_is_on(cfg, tmp_path):
     tub = Tub(tmp_path / "data")
     assert tub.domain == "sim" and len(tub) == 10
     assert {record.throttle for record in tub} == {0.5}
+
+
+def test_a_tub_that_was_recorded_without_a_pilot_is_gone_on_with(cfg, tmp_path, caplog):
+    """Recorded, trained, driven by the pilot, and taken over by hand: into the same tub."""
+    channels = complete.RECORDED
+    TubWriter(tmp_path / "data", list(channels), list(channels.values()), {"domain": "sim"}).close()
+    linear = pilots.load("linear").from_settings({"image_shape": (120, 160, 3)})
+    vehicle = complete.build(cfg, model=save_pilot(tmp_path / "m.keras", linear.build(), linear), mode="user")
+    assert "does not record pilot/angle, pilot/throttle, which is left out" in caplog.text
+    recorder = part(vehicle, SwitchedRecorder)
+    recorder._writer = recorder._open()
+    Person(vehicle, *[(0.0, 0.0)] * 5, *[(0.1, 0.5)] * 10, (0.0, 0.0))
+    vehicle.start(rate_hz=100, max_loop_count=30)
+    assert len(Tub(tmp_path / "data")) == 10
+
+
+def test_a_place_where_nothing_can_be_recorded_does_not_stop_the_car(cfg, tmp_path, caplog):
+    (tmp_path / "data" / "car.local").mkdir(parents=True)
+    vehicle = complete.build(cfg)
+    assert (
+        "nothing will be recorded (DATA_PATH): " in caplog.text and "is no tub, and not empty" in caplog.text
+    )
+    Person(vehicle, (0.0, 0.0), (0.3, 0.6))
+    vehicle.start(rate_hz=100, max_loop_count=20)
+    assert vehicle.mem["throttle"] == 0.6
 
 
 @pytest.mark.parametrize("recording", [False, True])
