@@ -80,9 +80,10 @@ class PilotPart:
         self, image: np.ndarray[Any, np.dtype[np.uint8]] | None, earlier_s: float = 0.0
     ) -> tuple[float, float, float]:
         """Steering and throttle, each in [-1, 1], and the seconds that took, those that the picture took
-        before it came here included; without a picture or a pilot zeros, and inf: there will be no answer."""
+        before it came here included; without a picture or a pilot, or where that took forever, zeros, and
+        inf: there will be no answer."""
         with self._running:
-            if image is None or self.pilot is None:
+            if image is None or self.pilot is None or math.isinf(earlier_s):
                 return 0.0, 0.0, math.inf
             began_s = time.perf_counter()
             steering, throttle = self.pilot.run(image)

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from dingocar.clock import Clock, MonotonicClock
 from dingocar.errors import DingocarError, TranslatorError
 from dingocar.images import Uint8Array
 from dingocar.translate.artefact import load_for_loop
 
 logger = logging.getLogger(__name__)
 
-#: So many pictures in a row may be passed through, half a second at 20 Hz; then the pilot gets no more time.
-MOST_IN_A_ROW = 10
+#: So long after a failure another one holds the car, and so long without one lets it go again.
+PASSED_S, CALM_S = 0.2, 1.0
 
 
 class TranslatorPart:
@@ -24,13 +25,15 @@ class TranslatorPart:
     `translator/latency_s`.
 
     Where it fails, the picture is passed through as it is, and a warning is logged, once. A pilot does not
-    know such pictures: where `MOST_IN_A_ROW` have failed, the time is inf until one succeeds, which holds the
-    car.
+    know such pictures: where it fails again after `PASSED_S` the time is inf, which holds the car, until
+    nothing has failed for `CALM_S`.
 
     Args:
         path: the file, `.keras` or `.tflite`; of one with two directions "to_sim".
         threads: of the interpreter; None: all cores, up to 4.
         image_shape: (height, width) of the pictures that will come; None: unknown yet.
+        gated: whether a gate hears that time; otherwise the drive ends where the car would be held.
+        clock: tells the time.
 
     Attributes:
         gives: the domain that the pictures look like afterwards, "sim" or "real".
@@ -41,7 +44,12 @@ class TranslatorPart:
     """
 
     def __init__(
-        self, path: Path | str, threads: int | None = None, image_shape: tuple[int, int] | None = None
+        self,
+        path: Path | str,
+        threads: int | None = None,
+        image_shape: tuple[int, int] | None = None,
+        gated: bool = True,
+        clock: Clock | None = None,
     ) -> None:
         self._translator = load_for_loop(path, threads)
         height, width, _ = self._translator.image_shape
@@ -53,28 +61,49 @@ class TranslatorPart:
                 "size"
             )
         self.gives = self._translator.gives
-        self.failures = self._in_a_row = 0
+        self.failures = 0
+        self._gated, self._clock = gated, clock or MonotonicClock()
+        self._first_s = self._last_s = -math.inf  # failures
+        self._held = False
         # The first one takes longer than all others.
         self._translator.run(np.zeros(self._translator.image_shape, np.uint8))
 
     def run(self, image: Uint8Array | None, wanted: bool = True) -> tuple[Uint8Array | None, float]:
         """The translated picture, and the seconds that took; None and inf where there is none, or nobody to
-        look at it; the picture itself and inf where too many have failed."""
+        look at it; the picture itself and inf where the car is held.
+
+        Raises:
+            TranslatorError: it goes on failing, and no gate holds the car.
+        """
         if image is None or not wanted:
             return None, math.inf
         began_s = time.perf_counter()
         try:
             image = self._translator.run(image)
-            self._in_a_row = 0
-        except DingocarError as error:
-            if not self.failures:
-                logger.warning("pictures are passed through untranslated: %s", error)
+            failed = False
+        except DingocarError as error:  # all else is a bug, which ends the drive
+            failed = True
             self.failures += 1
-            self._in_a_row += 1
-            if self._in_a_row == MOST_IN_A_ROW:
-                logger.error("%d pictures in a row were not translated: the car is held", MOST_IN_A_ROW)
-        held = self._in_a_row >= MOST_IN_A_ROW
-        return image, math.inf if held else time.perf_counter() - began_s
+            if self.failures == 1:
+                logger.warning("pictures are passed through untranslated: %s", error)
+        self._judge(failed)
+        return image, math.inf if self._held else time.perf_counter() - began_s
+
+    def _judge(self, failed: bool) -> None:
+        """Decides whether the car is held."""
+        now_s = self._clock.now_s()
+        if failed:
+            if now_s - self._last_s >= CALM_S:
+                self._first_s = now_s
+            self._last_s = now_s
+            if not self._held and now_s - self._first_s >= PASSED_S:
+                self._held = True
+                text = f"pictures were not translated for {now_s - self._first_s:.1f} s"
+                if not self._gated:
+                    raise TranslatorError(f"{text}, and the pilot knows no others: the drive ends")
+                logger.error("%s: the car is held", text)
+        elif now_s - self._last_s >= CALM_S:
+            self._held = False
 
     def shutdown(self) -> None:
         self._translator.close()

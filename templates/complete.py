@@ -127,8 +127,9 @@ def build(
             rates = (cfg.DRIVE_LOOP_HZ, cfg.RECORD_IMAGE_QUALITY)
             recorder = switched_recorder(cfg.path(cfg.DATA_PATH), recorded, list(RECORDED), words, *rates)
         hub = _add_controllers(vehicle, cfg, mode, recorder)
-    pilot = _add_pilot(vehicle, cfg, model, switchable=hub is not None)
-    if hub is not None or cfg.ACTUATOR not in ("sim", "none"):
+    gated = hub is not None or cfg.ACTUATOR not in ("sim", "none")
+    pilot = _add_pilot(vehicle, cfg, model, hub is not None, gated)
+    if gated:
         _add_safety_gate(vehicle, cfg)
     _add_actuator(vehicle, cfg, simulator)
     if tub:
@@ -230,7 +231,9 @@ def _without_user(cfg: CarConfig) -> str:
     return "drive" if cfg.ACTUATOR in ("sim", "none") else cfg.AUTONOMY_WITHOUT_USER
 
 
-def _add_pilot(vehicle: Vehicle, cfg: CarConfig, model: Path | None, switchable: bool) -> PilotPart | None:
+def _add_pilot(
+    vehicle: Vehicle, cfg: CarConfig, model: Path | None, switchable: bool, gated: bool
+) -> PilotPart | None:
     """The pilot, if there is or may come one, and who of user and pilot reaches the motors."""
     pilot = None
     if model or switchable:
@@ -238,7 +241,7 @@ def _add_pilot(vehicle: Vehicle, cfg: CarConfig, model: Path | None, switchable:
         vehicle.add(PilotCondition(), inputs=["user/mode"], outputs=["run_pilot"])
         seen, looks = ["cam/image_array"], None
         if cfg.TRANSLATOR:
-            translator = TranslatorPart(cfg.path(cfg.TRANSLATOR), image_shape=shape)
+            translator = TranslatorPart(cfg.path(cfg.TRANSLATOR), image_shape=shape, gated=gated)
             seen, looks = ["cam/translated", "translator/latency_s"], translator.gives
             vehicle.add(translator, inputs=["cam/image_array", "run_pilot"], outputs=seen)
         pilot = PilotPart(

@@ -7,10 +7,11 @@ import pytest
 
 from dingocar.errors import PilotError, TranslatorError
 from dingocar.parts.pilot import PilotPart
-from dingocar.parts.translator import MOST_IN_A_ROW, TranslatorPart
+from dingocar.parts.translator import CALM_S, PASSED_S, TranslatorPart
 from dingocar.translate.export import export_translator
 from dingocar.zoo import save_pilot
 from dingocar.zoo.resnet1 import Resnet1
+from tests.fakes.clock import FakeClock
 from tests.translate.conftest import trained, tubs  # noqa: F401 - fixtures
 from tests.translate.small import SHAPE, pictures
 
@@ -18,7 +19,7 @@ from tests.translate.small import SHAPE, pictures
 @pytest.fixture
 def part(trained, tmp_path):  # noqa: F811
     path = export_translator(trained("colour"), tmp_path / "t.tflite", "to_sim")
-    made = TranslatorPart(path, image_shape=SHAPE[:2])
+    made = TranslatorPart(path, image_shape=SHAPE[:2], clock=FakeClock())
     yield made
     made.shutdown()
 
@@ -35,23 +36,46 @@ def test_without_a_picture_or_a_pilot_it_does_nothing(part, image, wanted):
     assert part.run(image, wanted) == (None, math.inf)
 
 
+BAD, GOOD = np.zeros((8, 8, 3), np.uint8), pictures("real", 1)[0]
+
+
 def test_what_fails_is_passed_through_and_told_once(part, caplog):
-    image = np.zeros((8, 8, 3), np.uint8)
-    for _ in range(3):
-        made, latency_s = part.run(image)
-        assert made is image and latency_s < 5
-    assert part.failures == 3 and caplog.text.count("passed through untranslated") == 1
-    assert part.run(pictures("real", 1)[0])[0].shape == SHAPE  # and it goes on
+    for _ in range(2):
+        part._clock.time_s += 10
+        made, latency_s = part.run(BAD)
+        assert made is BAD and latency_s < 5
+    assert part.failures == 2 and caplog.text.count("passed through untranslated") == 1
+    assert part.run(GOOD)[0].shape == SHAPE and part.run(GOOD)[1] < 5  # and it goes on
 
 
-def test_a_translator_that_goes_on_failing_holds_the_car(part, caplog):
-    bad, good = np.zeros((8, 8, 3), np.uint8), pictures("real", 1)[0]
-    for image in [*[bad] * (MOST_IN_A_ROW - 1), good, *[bad] * (MOST_IN_A_ROW - 1)]:
-        assert part.run(image)[1] < 5
-    assert "the car is held" not in caplog.text
-    assert [part.run(bad)[1] for _ in range(3)] == [math.inf] * 3
-    assert caplog.text.count("10 pictures in a row were not translated: the car is held") == 1
-    assert part.run(good)[1] < 5
+@pytest.mark.parametrize("period_s", [0.05, 0.4])
+@pytest.mark.parametrize("images", [[BAD], [BAD, GOOD]])
+def test_a_translator_that_goes_on_failing_holds_the_car(part, caplog, images, period_s):
+    """In time, whatever the rate, and also where some succeed between."""
+    clock, seen = part._clock, []
+    clock.time_s = 0.0
+    for image in images * 10:
+        seen.append((clock.time_s, part.run(image)[1] == math.inf))
+        clock.time_s += period_s
+    first_s = next(time_s for time_s, held in seen if held)
+    assert first_s == pytest.approx(max(PASSED_S, len(images) * period_s))
+    assert all(held for t, held in seen if t >= first_s)
+    assert caplog.text.count(" s: the car is held") == 1
+    part.run(BAD)
+    clock.time_s += CALM_S - 0.01
+    assert part.run(GOOD)[1] == math.inf
+    clock.time_s += 0.02
+    assert part.run(GOOD)[1] < 5
+
+
+def test_where_no_gate_holds_the_car_the_drive_ends(trained):  # noqa: F811
+    part = TranslatorPart(trained("colour"), gated=False, clock=FakeClock())
+    part.run(BAD)
+    part._clock.time_s += PASSED_S
+    with pytest.raises(
+        TranslatorError, match=r"were not translated for 0.2 s, and the pilot knows no others"
+    ):
+        part.run(BAD)
 
 
 def test_of_two_directions_it_takes_that_to_sim(trained):  # noqa: F811
@@ -101,4 +125,5 @@ def test_the_translators_time_counts_as_the_pilots(pilots):
     part = PilotPart(pilots["sim"])
     assert part.run(np.zeros((60, 80, 3), np.uint8), 3.0)[2] > 3.0
     assert part.run(None, math.inf)[2] == math.inf
+    assert part.run(np.zeros((60, 80, 3), np.uint8), math.inf) == (0.0, 0.0, math.inf)
     part.shutdown()
