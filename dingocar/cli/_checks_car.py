@@ -38,6 +38,17 @@ except DingocarError as error:
     sys.exit(str(error))
 """
 
+TRANSLATOR_CODE = """
+import sys
+sys.modules.update(dict.fromkeys(("tensorflow", "keras", "torch", "jax")))
+from dingocar.errors import DingocarError
+from dingocar.translate.artefact import load_for_loop
+try:
+    print("{}x{}".format(*load_for_loop(sys.argv[1]).image_shape))
+except DingocarError as error:
+    sys.exit(str(error))
+"""
+
 
 def check_settings(_system: System, car: Car) -> Iterator[Finding]:
     """`config.py` and `myconfig.py`."""
@@ -229,3 +240,25 @@ def check_pilot(system: System, car: Car) -> Iterator[Finding]:
         yield Finding("pilot", "WARN", f"{heavy[-1]} needs keras and tensorflow", fix)
     else:
         yield Finding("pilot", "INFO", f"none in {models} yet")
+
+
+def check_translator(system: System, car: Car) -> Iterator[Finding]:
+    """The translator between camera and pilot, if there is one: without it no drive begins."""
+    cfg = car.config
+    if cfg is None or not cfg.TRANSLATOR:
+        return
+    file, size = str(cfg.path(cfg.TRANSLATOR)), f"{cfg.IMAGE_H}x{cfg.IMAGE_W}"
+    fix = "name another in TRANSLATOR, or none: dingocar translate export --help"
+    if not system.exists(file):
+        yield Finding("translator", "FIX", f"{file}: no such file", fix)
+    elif file.endswith(".keras"):
+        yield Finding("translator", "WARN", f"{file} needs keras and tensorflow", fix)
+    else:
+        code, said = system.python(TRANSLATOR_CODE, file)
+        if code != 0:
+            yield Finding("translator", "FIX", f"{file} does not load: {said}", fix)
+        elif said != size:
+            told = f"{file} is for pictures of {said}, the camera's have {size} (IMAGE_H, IMAGE_W)"
+            yield Finding("translator", "FIX", told, fix)
+        else:
+            yield Finding("translator", "OK", f"{file} loads without tensorflow, for pictures of {said}")

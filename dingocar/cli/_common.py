@@ -135,6 +135,29 @@ def new_file(text: str, name: str) -> Path:
     return file
 
 
+def check_replaced(file: Path, name: str, kind: str) -> None:
+    """Refuses a file to write a pilot or a translator to (`kind`) where there is one of the other kind.
+
+    Raises:
+        UsageError: there is.
+    """
+    from dingocar.errors import DingocarError
+    from dingocar.translate import artefact as translators
+    from dingocar.zoo import artefact as pilots
+
+    other, read_card = {
+        "pilot": ("translator", translators.read_card),
+        "translator": ("pilot", pilots.read_card),
+    }[kind]
+    if not file.is_file():
+        return
+    try:
+        read_card(file)
+    except DingocarError:
+        return
+    raise UsageError(f"{name} {file}: is there, and it is a {other}; name another file to write")
+
+
 def new_page(text: str, name: str) -> Path:
     """Converts an argument that is a page to be written; see `new_file`.
 

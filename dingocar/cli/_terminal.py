@@ -47,8 +47,8 @@ class Terminal:
     """
 
     def __init__(self) -> None:
-        self._in, self._out = sys.stdin.fileno(), sys.stdout.fileno()
-        if not (os.isatty(self._in) and os.isatty(self._out)):
+        self._in, self._out = -1 if sys.stdin is None else sys.stdin.fileno(), sys.stdout.fileno()
+        if self._in < 0 or not (os.isatty(self._in) and os.isatty(self._out)):
             raise UsageError("this command needs a terminal; over ssh: ssh -t user@host")
         self.gone = False
         self._before: list[Any] = []

@@ -22,7 +22,7 @@ from typing import Any
 
 from dingocar.cli._common import note, number, parse, path, show
 from dingocar.errors import DingocarError, UsageError
-from dingocar.words import counted
+from dingocar.words import counted, quoted
 
 #: What the pilot learns from, and the track it is judged on: it never saw a picture of that one.
 TRAINING_TRACKS = ["circuit", "oval", "random:1", "random:2", "random:3", "random:4"]
@@ -88,7 +88,7 @@ def _step(what: str, *argv: str, car: Path | None = None) -> None:
     """Runs one command as a user would type it, and stops the story when it fails."""
     from dingocar.cli.main import main
 
-    program = "dingocar" if car is None else f"cd {car} && python manage.py"
+    program = "dingocar" if car is None else f"cd {quoted(car)} && python manage.py"
     note(f"\n# {what}\n$ {program} {shlex.join(argv)}")
     # What the steps print is not the demo's own result.
     with contextlib.redirect_stdout(sys.stderr):

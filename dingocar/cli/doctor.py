@@ -32,6 +32,7 @@ from dingocar.cli._checks_car import (
     check_pad,
     check_pilot,
     check_settings,
+    check_translator,
     check_web,
 )
 from dingocar.cli._common import parse, show
@@ -41,6 +42,7 @@ from dingocar.errors import ConfigError
 CHECKS = (
     *(check_system, check_python, check_packages, check_jpeg, check_clock, check_power),
     *(check_settings, check_camera, check_i2c, check_pad, check_web, check_disk, check_pilot),
+    check_translator,
 )
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dingocar.cli._common import import_keras_quietly, optional_path, parse, path, show
+from dingocar.cli._common import check_replaced, import_keras_quietly, optional_path, parse, path, show
 from dingocar.errors import UsageError
 
 
@@ -34,6 +34,9 @@ def run(argv: list[str]) -> int:
         raise UsageError(f"--for {args['--for']}: known is donkeycar")
     if args["--for"] is None and out.suffix != ".tflite":
         raise UsageError(f"--out {out}: expected a .tflite file (.h5 is written with --for donkeycar)")
+    if not model.exists():
+        raise UsageError(f"--model {model}: no such file; expected a pilot")
+    check_replaced(out, "--out", "pilot")
     out.parent.mkdir(parents=True, exist_ok=True)
     import_keras_quietly()
     figures: dict[str, Any] = {"out": str(out)}

@@ -64,6 +64,7 @@ def main(argv: list[str] | None = None, car: Path | None = None) -> int:
         car: the car's folder, when called from its `manage.py`; otherwise the current folder if it is one.
     """
     argv = sys.argv[1:] if argv is None else argv
+    _stand_in_for_streams()
     level = logging.getLevelNamesMapping().get(os.environ.get("DINGOCAR_LOG", "").upper(), logging.WARNING)
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -103,6 +104,21 @@ def main(argv: list[str] | None = None, car: Path | None = None) -> int:
         _let_go(1, 2)
         return 1
     return code
+
+
+def _stand_in_for_streams() -> None:
+    """Opens /dev/null for standard streams that are closed: files that are opened next would pass for them.
+
+    The others may write names of files that are no text in their encoding.
+    """
+    if sys.stdin is None:  # who asks for it says what it needs
+        os.open(os.devnull, os.O_RDONLY)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _let_go(*streams: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from dingocar.cli._common import parse, path, show
@@ -32,12 +33,19 @@ def run(argv: list[str]) -> int:
     entries = read_database((folder or Path()) / CarConfig.load(folder).MODELS_PATH)
     rows = [f"{'name':<24} {'type':<12} {'trained':<17} {'steering R2':>11}  tubs"]
     for entry in entries:
-        r2 = entry.get("Validation", {}).get("steering", {}).get("r2")
-        trained = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.get("Time", 0)))
-        shown = "n/a" if r2 is None else f"{r2:.3f}"
+        trained = _text(lambda: time.strftime("%Y-%m-%d %H:%M", time.localtime(entry["Time"])))  # noqa: B023
+        shown = _text(lambda: f"{entry['Validation']['steering']['r2']:.3f}")  # noqa: B023
         rows.append(
             f"{entry.get('Name', '?')!s:<24} {entry.get('Type', '?')!s:<12} {trained:<17} {shown:>11}  "
             f"{entry.get('Tubs', '')}"
         )
     show({"models": entries}, args["--json"], "\n".join(rows))
     return 0
+
+
+def _text(read: Callable[[], str]) -> str:
+    """A figure of an entry; the database may be another program's, with anything in its place, or nothing."""
+    try:
+        return read()
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return "n/a"

@@ -31,12 +31,13 @@ _TOLD_S = 10.0
 def run(argv: list[str]) -> int:
     from dingocar.translate import load_translator
     from dingocar.translate.proxy import PictureProxy
-    from dingocar.translate.ros1 import Ros1Node
+    from dingocar.translate.ros1 import Ros1Node, check_master
 
     args = parse(__doc__, argv, "dingocar ros-translate")
     queue = number(args["--queue"], "--queue", low=1, high=10_000)
     quality = number(args["--quality"], "--quality", low=1, high=95)
     file = path(args["--translator"], "--translator")
+    check_master()  # before a translator is loaded, which takes seconds
     import_keras_quietly(file)
     proxy = PictureProxy(load_translator(file, direction_of(args)), quality)
     logging.getLogger("rosout").setLevel(logging.WARNING)

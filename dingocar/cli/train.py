@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any
 
 from dingocar.cli._common import (
     assignments,
+    check_replaced,
     import_keras_quietly,
     metrics_table,
     note,
@@ -77,6 +78,9 @@ def run(argv: list[str]) -> int:
     tubs = [path(tub, "--tub") for tub in args["--tub"]]
     if model is not None and model.suffix != ".keras":
         raise UsageError(f"--model {model}: training writes a .keras file; see dingocar export for others")
+    if model is not None:
+        for file in (model, model.with_suffix(".tflite")):
+            check_replaced(file, "--model", "pilot")
     tflite = args["--tflite"] or cfg.TFLITE
     if tflite not in ("float", "int8", "none"):
         raise UsageError(f"--tflite must be float, int8 or none, got {tflite!r}")

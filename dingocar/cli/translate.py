@@ -66,6 +66,7 @@ from typing import Any
 from dingocar.cli._common import (
     Progress,
     assignments,
+    check_replaced,
     import_keras_quietly,
     new_file,
     note,
@@ -200,7 +201,7 @@ def _picture(args: dict[str, Any]) -> int:
     from dingocar.images import decode_image
     from dingocar.translate.sheets import save
 
-    out = picture_file(args["--out"])
+    out = picture_file(args["--out"], args["SOURCE"])
     translator = _loaded(args)
     height, width, _ = translator.image_shape
     image = decode_image(path(args["SOURCE"], "SOURCE"), (height, width))
@@ -215,7 +216,7 @@ def _style(args: dict[str, Any]) -> int:
     from dingocar.translate.gatys import VGG19, StyleWeights, stylise
     from dingocar.translate.sheets import save
 
-    out = picture_file(args["--out"])
+    out = picture_file(args["--out"], args["CONTENT"], args["STYLE"])
     steps = optional_number(args["--steps"], "--steps", low=1) or 300
     names = ("content", "style", "variation")
     given = {name: optional_number(args[f"--{name}-weight"], f"--{name}-weight", float) for name in names}
@@ -235,11 +236,13 @@ def _style(args: dict[str, Any]) -> int:
     return 0
 
 
-def picture_file(text: str) -> Path:
-    """The new picture that --out names."""
+def picture_file(text: str, *sources: str) -> Path:
+    """The new picture that --out names, none of those it is made of."""
     out = new_file(text, "--out")
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(f"--out {out}: expected a file that ends in .png or .jpg")
+    if out.exists() and any(out.samefile(each) for each in sources if Path(each).exists()):
+        raise UsageError(f"--out {out}: is the picture that it is made of; name another file")
     return out
 
 
@@ -250,7 +253,7 @@ def _export(args: dict[str, Any]) -> int:
     source = path(args["--translator"], "--translator")
     direction = chosen_direction(read_card(source), direction_of(args), source)
     out = optional_path(args["--out"], "--out") or source.with_name(f"{source.stem}_{direction}.tflite")
-    new_file(str(out), "--out")
+    check_replaced(new_file(str(out), "--out"), "--out", "translator")
     import_keras_quietly()
     with stderr_closed():  # TensorFlow tells of an attribute of its own that its converter does not know
         export_translator(source, out, direction)

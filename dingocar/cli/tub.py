@@ -58,7 +58,7 @@ from dingocar.tub.check import Report, check
 from dingocar.tub.clean import clean
 from dingocar.tub.info import info
 from dingocar.tub.tub import open_tub
-from dingocar.words import counted
+from dingocar.words import counted, quoted
 
 #: Problems that are printed; `--json` has all.
 SHOWN = 20
@@ -194,7 +194,7 @@ def _check_text(report: Report) -> str:
         left = counted(len(report.remaining), "problem")
         lines.append(f"left: {left}, the first: {report.remaining[0]}")
     else:
-        lines.append(f"repair it with: dingocar tub check {report.path} --fix")
+        lines.append(f"repair it with: dingocar tub check {quoted(report.path)} --fix")
     return "\n".join(lines)
 
 

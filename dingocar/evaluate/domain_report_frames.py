@@ -17,7 +17,7 @@ from dingocar.images import Uint8Array
 from dingocar.training.dataset import LABELS
 from dingocar.training.domains import SOURCE, TARGET
 from dingocar.tub import Record, Tub, open_tub
-from dingocar.words import counted
+from dingocar.words import counted, quoted
 
 #: Stretches that each domain's recordings are cut into, where they are long enough.
 BLOCKS = 20
@@ -164,7 +164,7 @@ def _entries(opened: Sequence[tuple[str, Tub, bool]]) -> dict[str, list[_Entry]]
             if domain is None:
                 raise UsageError(
                     f"{name}: does not say whether its pictures are simulated or real; write it into the "
-                    f"tub: dingocar tub domain {name} sim|real"
+                    f"tub: dingocar tub domain {quoted(name)} sim|real"
                 )
             here = (name, record.session_id, domain)
             run, last = run + (here != last), here

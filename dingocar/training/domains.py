@@ -14,7 +14,7 @@ from dingocar.adapt import Method, methods
 from dingocar.errors import TrainingError, UnknownNameError, did_you_mean
 from dingocar.training.dataset import Dataset
 from dingocar.training.split import Split
-from dingocar.words import counted
+from dingocar.words import counted, quoted
 from dingocar.zoo import Pilot
 
 IntArray = npt.NDArray[np.int64]
@@ -239,7 +239,8 @@ def _check_domains(data: Dataset, method: Method) -> None:
         if "" in found:
             raise TrainingError(
                 f"{tub.path}: does not say whether its pictures are simulated or real, which --adapt "
-                f"{method.name} must know; write it into the tub: dingocar tub domain {tub.path} sim|real"
+                f"{method.name} must know; write it into the tub: "
+                f"dingocar tub domain {quoted(tub.path)} sim|real"
             )
     paths = ", ".join(tub.path for tub in data.tubs)
     if not ((data.domains == SOURCE) & data.labelled).any():

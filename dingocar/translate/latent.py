@@ -26,6 +26,7 @@ from dingocar.training.settings import TrainingSettings
 from dingocar.training.split import Split
 from dingocar.translate._method import REAL, SIM
 from dingocar.translate.artefact import load_network, part
+from dingocar.words import quoted
 from dingocar.zoo import pilots
 from dingocar.zoo.artefact import read_card as read_pilot_card
 
@@ -157,7 +158,7 @@ def _check_domain(data: Dataset) -> None:
         if looks is None:
             raise TrainingError(
                 f"{tub.path}: does not say whether its pictures are simulated or real; write it into the "
-                f"tub: dingocar tub domain {tub.path} sim"
+                f"tub: dingocar tub domain {quoted(tub.path)} sim"
             )
         if looks == REAL:
             raise TrainingError(

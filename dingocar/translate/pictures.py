@@ -16,7 +16,7 @@ from dingocar.training.leaks import check_leaks
 from dingocar.training.split import split_blocks
 from dingocar.translate._method import REAL, SIM
 from dingocar.tub import Tub
-from dingocar.words import counted
+from dingocar.words import counted, quoted
 
 #: A domain with fewer pictures says nothing about the domain.
 LEAST_FRAMES = 32
@@ -99,7 +99,7 @@ def _check(data: Dataset, numbers: range, domain: str) -> None:
         if "" in found:
             raise TranslatorError(
                 f"--{domain} {path}: does not say whether its pictures are simulated or real; write it into "
-                f"the tub: dingocar tub domain {path} {domain}"
+                f"the tub: dingocar tub domain {quoted(path)} {domain}"
             )
         check_genuine(data.tubs[number], f"--{domain} {path}")
         if found != {domain}:

@@ -20,14 +20,16 @@ from dingocar.translate.runnable import RunnableTranslator
 
 logger = logging.getLogger(__name__)
 
-#: Latencies are told of so many pictures, the last ones.
-_LAST = 1000
+#: Latencies are told of so many pictures, the last ones; the rate of so many seconds.
+_LAST, RATE_S = 1000, 10.0
+#: After so many there are no new ones, but texts with numbers.
+_MOST_CAUSES = 10
 
 
 class PictureProxy:
     """Translates JPEG or PNG pictures, one after the other, whatever threads they come from.
 
-    A picture that cannot be translated is passed through as it came, and a warning told, once.
+    A picture that cannot be translated is passed through as it came, and a warning told, once for each cause.
 
     Args:
         translator: see `load_translator`; pictures of another size are scaled to its own.
@@ -45,6 +47,7 @@ class PictureProxy:
         self._running, self._counting = threading.Lock(), threading.Lock()
         self._seconds: deque[float] = deque(maxlen=_LAST)
         self._ended: deque[float] = deque(maxlen=_LAST)
+        self._told: set[str] = set()
         self.answered = self.failed = 0
 
     def answer(self, raw: bytes) -> bytes:
@@ -66,10 +69,12 @@ class PictureProxy:
         return given
 
     def _passed_through(self, raw: bytes, error: Exception) -> bytes:
+        cause = f"{type(error).__name__} {error}"
         with self._counting:
             self.failed += 1
-            first = self.failed == 1
-        if first:
+            new = cause not in self._told and len(self._told) < _MOST_CAUSES
+            self._told.add(cause)
+        if new:
             known = isinstance(error, DingocarError)
             logger.warning(
                 "pictures are passed through untranslated: %s", error, exc_info=None if known else error
@@ -77,11 +82,15 @@ class PictureProxy:
         return raw
 
     def figures(self) -> dict[str, Any]:
-        """How it went: `answered`, `failed` (of these passed through); of the last 1000 `rate_hz` and
-        latencies in ms, None where there are too few."""
+        """How it went: `answered`, `failed` (of these passed through); `rate_hz` in the last `RATE_S`; of the
+        last 1000 latencies in ms, None where there are none."""
+        now = self._clock()
         with self._counting:
-            seconds, ended = np.array(self._seconds), list(self._ended)
-        rate = (len(ended) - 1) / (ended[-1] - ended[0]) if len(ended) > 1 and ended[-1] > ended[0] else None
+            seconds, ended = np.array(self._seconds), np.array(self._ended)
+        recent = ended[now - ended <= RATE_S]
+        # Of a longer time only where there were other pictures in it, which are not remembered.
+        since = recent[0] if len(recent) and len(recent) == len(ended) else now - RATE_S
+        rate = (len(recent) - (since > now - RATE_S)) / (now - since) if len(ended) and now > since else None
         found: dict[str, Any] = {"answered": self.answered, "failed": self.failed, "rate_hz": rate}
         for name, share in (("p50_ms", 50), ("p99_ms", 99), ("max_ms", 100)):
             found[name] = float(np.percentile(seconds, share)) * 1e3 if len(seconds) else None

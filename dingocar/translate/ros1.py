@@ -7,10 +7,12 @@ own packages.
 
 from __future__ import annotations
 
+import http.client
 import importlib
 import logging
 import sys
 import threading
+import xmlrpc.client
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,12 @@ from dingocar.translate.proxy import PictureProxy
 
 #: Where Debian's packages for the system's Python are.
 SYSTEM = Path("/usr/lib/python3/dist-packages")
+#: Seconds that a master has for its answer.
+MASTER_S = 5.0
 _TYPE = "sensor_msgs/CompressedImage"
 INSTALL = "sudo apt-get install ros-core python3-rospy python3-sensor-msgs"
+
+logger = logging.getLogger(__name__)
 
 
 class Ros1Node:
@@ -48,10 +54,8 @@ class Ros1Node:
                 raise UsageError(
                     f"{topic!r}: expected the name of a topic, such as /camera_node/image/compressed"
                 )
-        if not _answers(graph):
-            raise UsageError(
-                f"no ROS master answers at {graph.get_master_uri()}: start roscore, or set ROS_MASTER_URI"
-            )
+        check_master()
+        self._graph, self._master = graph, True
         self._proxy, self._message, self._rospy = proxy, messages.CompressedImage, rospy
         if graph.names.resolve_name(topic_in, "/") == graph.names.resolve_name(topic_out, "/"):
             raise UsageError(f"{topic_in}: a node must not answer itself; name another topic to answer on")
@@ -78,6 +82,9 @@ class Ros1Node:
             UsageError: no picture has come, as other messages are published on the topic.
         """
         ended = self._ended.wait(seconds)
+        before, self._master = self._master, ended or _answers(self._graph)
+        if before and not self._master:
+            logger.warning("the ROS master has gone: those who talk go on, and nobody new can come")
         if not (ended or self._proxy.answered):
             self._check_type()
         return ended
@@ -107,11 +114,31 @@ class Ros1Node:
         self._out.publish(self._message(header=message.header, format=kind, data=data))
 
 
+def check_master() -> None:
+    """Raises a `UsageError` unless ROS is installed and its master answers."""
+    graph = _packages()[2]
+    if not _answers(graph):
+        raise UsageError(
+            f"no ROS master answers at {graph.get_master_uri()}: start roscore, or set ROS_MASTER_URI"
+        )
+
+
+class _Impatient(xmlrpc.client.Transport):
+    """ROS itself would wait for ever for a master that takes the call and says nothing."""
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        connection = super().make_connection(host)
+        connection.timeout = MASTER_S
+        return connection
+
+
 def _answers(graph: Any) -> bool:
+    """Whether the master answers, within `MASTER_S`."""
     try:
-        return bool(graph.is_master_online())
-    except ValueError:  # ROS_MASTER_URI is no address
+        xmlrpc.client.ServerProxy(graph.get_master_uri(), _Impatient()).getPid("/dingocar")
+    except (OSError, ValueError, xmlrpc.client.Error, http.client.HTTPException):
         return False
+    return True
 
 
 def _packages() -> tuple[Any, Any, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dingocar.errors import TranslatorError
+from dingocar.errors import DingocarError, TranslatorError
 from dingocar.files import parse_json, replace_file
 from dingocar.translate.budget import Budget
 from dingocar.words import counted
@@ -119,6 +119,21 @@ def clear(folder: Path) -> None:
         folder.rmdir()
 
 
+def _whole(facts: Any) -> bool:
+    """Whether a state's facts are what a training wrote."""
+    if not isinstance(facts, dict) or not facts.keys() >= _NEEDED:
+        return False
+    try:
+        Budget(**facts["budget"])
+        return (
+            int(facts["step"]) >= 0
+            and float(facts["seconds"]) >= 0
+            and all(isinstance(facts[name], dict) for name in ("settings", "losses"))
+        )
+    except (TypeError, ValueError, DingocarError):
+        return False
+
+
 def _variables(game: Any) -> list[Any]:
     return [*game.variables, *game.optimizer.variables]
 
@@ -138,6 +153,6 @@ def _read(folder: Path) -> tuple[dict[str, Any], list[Any]]:
         raise TranslatorError(
             f"{path}: cannot be read ({str(error)[:100]}); remove the folder and begin anew"
         ) from None
-    if not isinstance(facts, dict) or not facts.keys() >= _NEEDED:
+    if not _whole(facts):
         raise TranslatorError(f"{path}: cannot be read; remove the folder and begin anew")
     return facts, arrays

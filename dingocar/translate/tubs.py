@@ -19,7 +19,9 @@ from dingocar.errors import ImageError, TranslatorError
 from dingocar.files import replace_file
 from dingocar.translate.runnable import RunnableTranslator
 from dingocar.tub import Record, Tub, open_tub
+from dingocar.tub import format as fmt
 from dingocar.tub.domain import add_words, whole_manifest
+from dingocar.words import quoted
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ def translate_tub(
         on_progress: told the share that is done.
 
     Raises:
-        TubError: the source is no tub.
+        TubError: the source is no tub, or somebody is writing to it.
         TranslatorError: it is of another domain or version, or the target is there.
     """
     tub, target = open_tub(source), Path(target).expanduser().absolute()
@@ -76,7 +78,9 @@ def translate_tub(
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         temporary.chmod(0o755)
-        _copy(tub.path, temporary)
+        with fmt.locked(tub.path):  # what a drive records meanwhile would be copied and not translated
+            tub = open_tub(source)
+            _copy(tub.path, temporary)
         records = [*tub.records, *tub.deleted_records]
         done = skipped = 0
         for batch in _batches(records, translator.image_shape[:2]):
@@ -132,7 +136,7 @@ def _check(translator: RunnableTranslator, tub: Tub, target: Path) -> None:
     if tub.looks is None:
         raise TranslatorError(
             f"{tub.path}: does not say whether its pictures are simulated or real; write it into the tub: "
-            f"dingocar tub domain {tub.path} {translator.takes}"
+            f"dingocar tub domain {quoted(tub.path)} {translator.takes}"
         )
     if tub.looks != translator.takes:
         raise TranslatorError(

@@ -13,7 +13,7 @@ from dingocar.tub import format as fmt
 from dingocar.tub import legacy
 from dingocar.tub.record import Problem
 from dingocar.tub.tub import Tub, open_tub
-from dingocar.words import counted
+from dingocar.words import counted, quoted
 
 
 def set_domain(path: str | Path, domain: str, force: bool = False) -> Tub:
@@ -85,7 +85,7 @@ def whole_manifest(folder: Path) -> fmt.Manifest:
     problems: list[Problem] = []
     manifest = fmt.read_manifest(folder, problems)
     if not manifest.complete:
-        raise TubError(f"{folder}: {problems[0]}; run dingocar tub check {folder} --fix first")
+        raise TubError(f"{folder}: {problems[0]}; run dingocar tub check {quoted(folder)} --fix first")
     return manifest
 
 

@@ -16,6 +16,7 @@ from dingocar.files import replace_file
 from dingocar.tub import format as fmt
 from dingocar.tub import legacy
 from dingocar.tub.record import Problem
+from dingocar.words import quoted
 
 logger = logging.getLogger(__name__)
 
@@ -166,7 +167,7 @@ def _resume(
 
 def _fit_inputs(folder: Path, manifest: fmt.Manifest, inputs: list[str], types: list[str]) -> None:
     if not manifest.inputs:
-        raise TubError(f"{folder}: its manifest is lost; run dingocar tub check {folder} --fix")
+        raise TubError(f"{folder}: its manifest is lost; run dingocar tub check {quoted(folder)} --fix")
     if inputs and (inputs, types) != (manifest.inputs, manifest.types):
         had = dict(zip(manifest.inputs, manifest.types, strict=True))
         given = dict(zip(inputs, types, strict=True))

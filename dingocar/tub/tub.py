@@ -11,6 +11,7 @@ from dingocar.files import replace_file
 from dingocar.tub import format as fmt
 from dingocar.tub import legacy
 from dingocar.tub.record import Contents, Problem, Record, bad_number, infer_inputs
+from dingocar.words import quoted
 
 #: Problems reported one by one per catalog; the rest are counted.
 MAX_REPORTED = 20
@@ -255,7 +256,7 @@ def _save_deleted(folder: Path, indexes: set[int], delete: bool) -> None:
     problems: list[Problem] = []
     manifest = fmt.read_manifest(folder, problems)
     if not manifest.complete:
-        raise TubError(f"{folder}: {problems[0]}; run dingocar tub check {folder} --fix first")
+        raise TubError(f"{folder}: {problems[0]}; run dingocar tub check {quoted(folder)} --fix first")
     manifest.deleted = manifest.deleted | indexes if delete else manifest.deleted - indexes
     raw = (folder / fmt.MANIFEST).read_bytes().split(b"\n")
     head = b"".join(line + b"\n" for line in raw[:4])

@@ -87,6 +87,8 @@ class TubWriter:
         self._lock_descriptor: int | None = None
         now_s = clock()
         try:
+            if self.path.exists() and not self.path.is_dir():
+                raise TubError(f"{self.path}: is a file; name the folder of a tub, or a new one")
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock_descriptor = fmt.lock(self.path)
             self._manifest, self._catalog, number = open_for_writing(

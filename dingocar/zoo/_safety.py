@@ -45,7 +45,7 @@ def check_size(path: Path, expected: str) -> None:
     if not path.exists():
         raise PilotError(f"{path}: no such file; expected {expected}")
     if not path.is_file():
-        raise PilotError(f"{path}: expected {expected}, got a folder")
+        raise PilotError(f"{path}: expected {expected}, got {'a folder' if path.is_dir() else 'no file'}")
     size = path.stat().st_size
     if not 0 < size <= MAX_BYTES:
         raise PilotError(f"{path}: expected {expected} of 1 to {MAX_BYTES} bytes, got {size} bytes")

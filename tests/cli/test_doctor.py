@@ -76,7 +76,11 @@ class FakePi(System):
 
     def python(self, code, *arguments):
         self.commands.append(arguments)
-        return next(self.said[key] for key in ("load_pilot", "picamera2", "simplejpeg", "cv2") if key in code)
+        return next(
+            self.said[key]
+            for key in ("load_for_loop", "load_pilot", "picamera2", "simplejpeg", "cv2")
+            if key in code
+        )
 
     def run(self, command):
         return self.said.get(command[0])
@@ -286,6 +290,25 @@ def test_the_newest_light_pilot_is_loaded(pi, car):
 def test_a_pilot_that_needs_keras(pi, car):
     pi.globbed["*.keras"] = ["models/a.keras"]
     assert of(examine(pi, car), "pilot").status == "WARN"
+
+
+@pytest.mark.parametrize(
+    ("there", "said", "status", "told"),
+    [
+        (False, None, "FIX", "no such file"),
+        (True, (1, "t.tflite: is no translator"), "FIX", "does not load: t.tflite: is no translator"),
+        (True, (0, "64x84"), "FIX", "is for pictures of 64x84, the camera's have 120x160"),
+        (True, (0, "120x160"), "OK", "loads without tensorflow, for pictures of 120x160"),
+    ],
+)
+def test_the_translator_is_loaded(pi, car, there, said, status, told):
+    assert not [finding for finding in examine(pi, car) if finding.what == "translator"]
+    with (car / "myconfig.py").open("a") as file:
+        file.write('TRANSLATOR = "models/t.tflite"\n')
+    pi.there |= {str(car / "models/t.tflite")} if there else set()
+    pi.said["load_for_loop"] = said
+    found = of(examine(pi, car), "translator")
+    assert found.status == status and told in found.told
 
 
 def test_mistakes_in_the_settings_are_a_line_each(pi, car):

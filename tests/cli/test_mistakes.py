@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -87,6 +88,39 @@ def test_a_keras_file_that_is_no_pilot(car, tmp_path, capsys):
         archive.writestr("hello.txt", "hello")
     assert "x.keras" in line(capsys, "drive", "--model", str(path), "--max-loops", "1", car=car)
     assert "nowhere.keras" in line(capsys, "evaluate", "--model", "nowhere.keras")
+
+
+STREAMS = {"stdin": "0<&-", "stdout": "1>&-", "stderr": "2>&-"}
+
+
+@pytest.mark.parametrize("closed", STREAMS)
+@pytest.mark.parametrize("command", ["list tracks", "tub info nowhere", "calibrate"])
+def test_closed_streams(closed, command, tmp_path):
+    """What is closed is /dev/null: no traceback, and no mistake told as a result."""
+    shell = f"{shlex.quote(sys.executable)} -m dingocar.cli.main {command} {STREAMS[closed]}"
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["sh", "-c", shell], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == (0 if command == "list tracks" else 2)
+    assert "Traceback" not in done.stderr and (done.stdout == "" or command == "list tracks")
+
+
+def test_names_that_are_no_text_are_shown_all_the_same(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    with TubWriter(os.fsdecode(folder), ["user/angle"], ["float"]) as writer:
+        writer.write({"user/angle": 0.5})
+    env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    argv = [sys.executable, "-m", "dingocar.cli.main", "tub", "info", folder]
+    done = subprocess.run(argv, env=env, capture_output=True)
+    assert done.returncode == 0 and b"caf\\udce9" in done.stdout
+
+
+@pytest.mark.parametrize("entry", ['{"Name": "a", "Validation": null}', '{"Time": "x"}', '{"Time": 1e300}'])
+def test_another_programs_list_of_pilots(entry, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/database.json").write_text(f"[{entry}]")
+    assert main(["models"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].count("n/a") == 2
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from dingocar.cli.main import main
 from dingocar.tub import open_tub
+from dingocar.zoo import pilots, save_pilot
 from tests.translate.small import tub
 
 TINY = ["--set", "filters=3", "--set", "blocks=1", "--set", "discriminator_filters=3", "--size", "60x80"]
@@ -51,6 +52,31 @@ def test_a_tub_and_a_picture_are_translated(folder, capsys, tmp_path):
     picture = open_tub(folder / "sim")[0].image_path()
     assert main(["translate", "picture", str(picture), *flags, "--out", str(tmp_path / "p.png")]) == 0
     assert (tmp_path / "p.png").stat().st_size > 100
+
+
+def test_other_kinds_of_files_are_not_written_over(folder, capsys, tmp_path):
+    pilot = pilots.load("linear").from_settings({"image_shape": (64, 84, 3)})
+    keras_file = save_pilot(tmp_path / "p.keras", pilot.build(), pilot)
+    assert main(["export", "--model", str(keras_file)]) == 0
+    light, before = keras_file.with_suffix(".tflite"), (folder / "t.keras").read_bytes()
+    source = open_tub(folder / "sim")[0].image_path()
+    picture = tmp_path / "a.jpg"
+    picture.write_bytes(source.read_bytes())
+    translator = ["--translator", str(folder / "t.keras"), "--to", "real"]
+    for argv, told in (
+        (["translate", "export", *translator, "--out", str(light)], f"{light}: is there, and it is a pilot"),
+        (["train", "--tub", str(folder / "sim"), "--model", str(folder / "t.keras")], "it is a translator"),
+        (
+            ["translate", "picture", str(picture), *translator, "--out", str(picture)],
+            "is the picture that it",
+        ),
+        (["export", "--model", "no.keras", "--out", str(tmp_path / "new" / "x.tflite")], "no such file"),
+    ):
+        capsys.readouterr()
+        assert main(argv) == 2
+        assert told in capsys.readouterr().err
+    assert (folder / "t.keras").read_bytes() == before and picture.read_bytes() == source.read_bytes()
+    assert not (tmp_path / "new").exists()
 
 
 def test_stopped_it_says_how_to_go_on(folder, capsys, monkeypatch, eagerly):

@@ -16,7 +16,7 @@ from dingocar.cli.main import main
 from dingocar.images import decode_image, encode_jpeg
 from dingocar.translate import load_translator
 from dingocar.translate.export import export_translator
-from dingocar.translate.proxy import PictureProxy
+from dingocar.translate.proxy import RATE_S, PictureProxy
 from dingocar.translate.ros1 import SYSTEM
 from dingocar.tub import Tub
 from tests.translate.ros_peers import jpegs_of, own_master
@@ -55,7 +55,20 @@ def test_a_proxy_translates_and_counts(trained):
     assert np.abs(given.astype(int) - translator.run(image)).mean() < 8
     figures = proxy.figures()
     assert (figures["answered"], figures["failed"]) == (3, 0)
-    assert figures["rate_hz"] == pytest.approx(50) and figures["p50_ms"] == pytest.approx(10)
+    assert figures["rate_hz"] == pytest.approx(40) and figures["p50_ms"] == pytest.approx(10)
+
+
+def test_the_rate_is_that_of_the_last_seconds(trained):
+    proxy, raw = PictureProxy(load_translator(trained("colour"), "to_sim"), clock=Clock()), b"junk"
+    for _ in range(700):
+        proxy.answer(raw)  # each takes 20 ms
+    assert proxy.figures()["rate_hz"] == pytest.approx(50, abs=0.2)
+    proxy._clock.now_s += RATE_S / 2
+    assert proxy.figures()["rate_hz"] == pytest.approx(25, abs=0.2)
+    proxy._clock.now_s += 600
+    assert proxy.figures()["rate_hz"] == 0
+    proxy.answer(raw)
+    assert proxy.figures()["rate_hz"] == pytest.approx(1 / RATE_S)
 
 
 def test_a_picture_of_another_size_is_scaled(trained):
@@ -68,6 +81,10 @@ def test_what_is_no_picture_is_passed_through_and_told_once(trained, caplog):
     proxy = PictureProxy(load_translator(trained("colour"), "to_sim"))
     assert [proxy.answer(b"junk") for _ in range(3)] == [b"junk"] * 3
     assert proxy.figures()["failed"] == 3 and caplog.text.count("passed through untranslated") == 1
+    proxy._translator.close()
+    for _ in range(2):
+        proxy.answer(encode_jpeg(pictures("real", 1)[0]))
+    assert caplog.text.count("passed through untranslated") == 2  # another cause is told, too
 
 
 def test_two_cameras_on_one_topic_do_not_get_into_each_others_way(trained, tmp_path):

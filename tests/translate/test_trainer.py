@@ -1,6 +1,7 @@
 """Training: stopped and resumed is as if it had not stopped; mistakes are one line and lose nothing."""
 
 import errno
+import json
 import re
 import signal
 
@@ -186,6 +187,28 @@ def test_a_damaged_state_is_one_line(content, train, tmp_path):
         TranslatorError, match=r"state\.npz: cannot be read .*remove the folder and begin anew"
     ):
         train(resume=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("budget", []),
+        ("budget", {"hours": 1}),
+        ("step", "x"),
+        ("settings", []),
+        ("losses", 1),
+        ("seconds", None),
+    ],
+)
+def test_a_state_with_other_facts_is_one_line(name, value, train, tmp_path):
+    train("cut", on_progress=stop_at(2))
+    file = tmp_path / "t.training/state.npz"
+    with np.load(file) as found:
+        arrays = dict(found)
+    arrays["facts"] = np.array(json.dumps(json.loads(str(arrays["facts"])) | {name: value}))
+    np.savez(file, **arrays)
+    with pytest.raises(TranslatorError, match=r"state.npz: cannot be read; remove the folder and begin anew"):
+        train("cut", resume=True)
 
 
 def test_before_the_first_step_nothing_is_kept(train, tmp_path, monkeypatch):

@@ -6,11 +6,11 @@ import shutil
 import numpy as np
 import pytest
 
-from dingocar.errors import TranslatorError
+from dingocar.errors import TranslatorError, TubError
 from dingocar.training import load_dataset
 from dingocar.translate import load_translator
 from dingocar.translate.tubs import translate_tub
-from dingocar.tub import open_tub
+from dingocar.tub import TubWriter, open_tub
 from dingocar.tub.check import check
 from tests.translate.small import SHAPE, tub
 
@@ -38,6 +38,15 @@ def test_records_stay_and_pictures_change(to_real, tmp_path):
     assert (new.domain, new.looks) == ("sim", "real")
     facts = new.metadata["translated"]
     assert facts == {"translator": "colour", "file": "colour.keras", "direction": "to_real"}
+
+
+def test_a_tub_that_is_being_recorded_is_refused(to_real, tmp_path):
+    """What comes after its records were listed would be copied and not translated."""
+    source = tub(tmp_path / "source", "sim", 3)
+    with TubWriter(source), pytest.raises(TubError, match="somebody else is writing"):
+        translate_tub(to_real, source, tmp_path / "made")
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+    translate_tub(to_real, source, tmp_path / "made")
 
 
 def test_a_pilots_data_knows_what_the_pictures_look_like(to_real, tubs, tmp_path):

@@ -218,7 +218,7 @@ def test_error_inside_a_with_block_is_not_hidden(tmp_path, monkeypatch, caplog):
 
 def test_unwritable_path(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(TubError, match="cannot be written"):
+    with pytest.raises(TubError, match="is a file; name the folder of a tub"):
         TubWriter(tmp_path / "file", KEYS, TYPES)
 
 

@@ -30,7 +30,9 @@ def build(argument: str | None) -> Track:
     """
     text = "0" if argument is None else argument
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise TrackError(f"track 'random' takes a whole number >= 0, as random:7; got {argument!r}")
+        raise TrackError(
+            f"track 'random' takes a whole number of up to 18 digits, as random:7; got {argument!r}"
+        )
     rng = np.random.default_rng([int(text), 0x7AC])
     for _ in range(ATTEMPTS):
         centre = _draw(rng)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from dingocar.parts.controllers.web._drivers import Drivers, Page
 from dingocar.parts.controllers.web._protocol import Message, ProtocolError, dump, parse_page
@@ -149,9 +147,3 @@ class Pages:
             self._to_car({**message, "client": page.number})
         else:
             self._drivers.handle(page, message, now_s)
-
-
-def parse_state(line: str) -> dict[str, Any]:
-    """A line of the car; it is ours, so it is not checked."""
-    message: dict[str, Any] = json.loads(line)
-    return message
