@@ -13,6 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 # O_EXCL makes a new file and never follows a link that lies in its place.
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
@@ -55,6 +60,39 @@ def replace_file(path: Path, contents: str | bytes, durable: bool = False) -> No
     """Writes a file whole or not at all; see `replacing`. Text is written as UTF-8."""
     with replacing(path, durable) as temporary:
         temporary.write_bytes(contents.encode() if isinstance(contents, str) else contents)
+
+
+def lock_folder(folder: Path, wait: bool = False) -> int | None:
+    """Locks a folder; no lock file is left behind, and the system lets go of the lock of a process that dies.
+
+    Args:
+        folder: it must be there.
+        wait: until who has it lets go.
+
+    Returns:
+        A descriptor, to be closed; None where the system has no such locks.
+
+    Raises:
+        BlockingIOError: somebody else has it.
+    """
+    if fcntl is None:
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    except OSError:  # a file system without locks
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def unlock(descriptor: int | None) -> None:
+    """Lets go of a lock."""
+    if descriptor is not None:
+        os.close(descriptor)
 
 
 def parse_json(text: str | bytes) -> Any:

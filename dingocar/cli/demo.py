@@ -4,7 +4,7 @@ Usage:
     dingocar demo [--out DIR] [--laps N] [--json]
 
 Options:
-    --out DIR   where to; an earlier demo there is replaced [default: demo]
+    --out DIR   where to; an earlier demo there is replaced, unless it was used since [default: demo]
     --laps N    laps that the pilot drives, on a track it was not trained on [default: 5]
     --json      print summary.json
 """
@@ -70,6 +70,7 @@ def demo(out: Path, laps: int) -> dict[str, Any]:
     summary = _judge(out, model, laps)
     summary["seconds"] = time.monotonic() - began_s
     (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    (out / MARK).write_text("whole\n")  # what is newer is no longer the demo's
     return summary
 
 
@@ -78,10 +79,22 @@ def _empty_car_folder(out: Path) -> Path:
         raise UsageError(f"--out {out}: is a file; name a new folder")
     if out.exists() and any(out.iterdir()) and not (out / MARK).is_file():
         raise UsageError(f"--out {out}: is there and no earlier demo; name a new folder")
+    if (own := _since(out)) is not None:
+        raise UsageError(f"--out {out}: was used since the demo, see {own}; name a new folder, or remove it")
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     (out / MARK).touch()
     return out / "mycar"
+
+
+def _since(out: Path) -> Path | None:
+    """A file that is newer than the whole demo there, a drive's record say."""
+    mark = out / MARK
+    if not mark.is_file() or not mark.stat().st_size:
+        return None
+    whole_ns = mark.stat().st_mtime_ns
+    files = (path for path in sorted(out.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
+    return next((path for path in files if path.stat().st_mtime_ns > whole_ns), None)
 
 
 def _step(what: str, *argv: str, car: Path | None = None) -> None:

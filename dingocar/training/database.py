@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dingocar.errors import TrainingError
-from dingocar.files import parse_json, replace_file
+from dingocar.files import lock_folder, parse_json, replace_file, unlock
 
 logger = logging.getLogger(__name__)
 
@@ -84,9 +84,17 @@ def add_entry(folder: Path | str, entry: Mapping[str, Any]) -> dict[str, Any]:
         TrainingError: the file cannot be read or written.
     """
     path = Path(folder) / FILE
+    lock = lock_folder(Path(folder), wait=True) if Path(folder).is_dir() else None  # two may end at once
+    try:
+        return _append(path, entry)
+    finally:
+        unlock(lock)
+
+
+def _append(path: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
     damaged = None
     try:
-        entries = read_database(folder)
+        entries = read_database(path.parent)
     except _DamagedError as error:
         entries, damaged = [], error
     full = {"Number": next_number(entries), "Time": time.time(), **entry}

@@ -87,6 +87,7 @@ def train(
     data, labelled, unlabelled = _load(tubs, chosen, settings, adaptation)
     split, domains = _plan(data, settings, adaptation)
     fitted = fit(data, split, chosen, settings, transfer, on_progress, domains)
+    path = _output_path(model_path, path.parent)  # another training may have taken the default name
     commands = _drive(fitted.model, chosen, data, split)
     result = _measure(path, chosen, data, split, fitted, commands)
     adapted = _adapted(domains, unlabelled, fitted)

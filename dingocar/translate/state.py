@@ -6,14 +6,14 @@ import contextlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dingocar.errors import DingocarError, TranslatorError
-from dingocar.files import parse_json, replace_file
+from dingocar.files import lock_folder, parse_json, replace_file, unlock
 from dingocar.translate.budget import Budget
 from dingocar.words import counted
 
@@ -62,6 +62,30 @@ def load_state(folder: Path, game: Any) -> None:
         raise TranslatorError(f"{folder / FILE}: is of other networks; remove the folder and begin anew")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[Path]:
+    """Makes a training's folder, in which no other training is meanwhile; it goes if nothing is left in it.
+
+    Raises:
+        TranslatorError: another one is, or the folder cannot be made.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+        lock = lock_folder(folder)
+    except BlockingIOError:
+        raise TranslatorError(
+            f"{folder}: another training is at work there; wait for it, or name another file to write"
+        ) from None
+    except OSError as error:
+        raise TranslatorError(f"{folder}: cannot be made ({error.strerror})") from None
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        unlock(lock)
 
 
 def is_stopped(path: Path | str) -> bool:

@@ -27,6 +27,7 @@ from dingocar.translate.pictures import DomainPictures, load_domains
 from dingocar.translate.runnable import as_bytes
 from dingocar.translate.state import (
     FILE,
+    alone,
     budget_to_resume,
     check_same,
     clear,
@@ -138,7 +139,23 @@ def train_translator(
             f"translator {translator.name}: learns, so its settings_type must be a LearnedSettings; or set "
             "learns = False and give it fitted()"
         )
-    folder = state_folder(path)
+    with alone(state_folder(path)) as folder:
+        return _train(translator, sim, real, path, folder, budget, seed, resume, on_progress, clock)
+
+
+def _train(
+    translator: Translator,
+    sim: Sequence[Path | str],
+    real: Sequence[Path | str],
+    path: Path,
+    folder: Path,
+    budget: Budget | None,
+    seed: int,
+    resume: bool,
+    on_progress: Callable[[TranslatorProgress], None],
+    clock: Callable[[], float],
+) -> TranslatorResult:
+    """Trains where nobody else does; see `train_translator`."""
     facts = {"translator": translator.name, "settings": dataclasses.asdict(translator.settings), "seed": seed}
     if resume:
         before = read_facts(folder)

@@ -19,13 +19,8 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from dingocar.errors import TubError
-from dingocar.files import parse_json
+from dingocar.files import lock_folder, parse_json, unlock
 from dingocar.tub.record import Problem, is_plain_name
-
-try:
-    import fcntl
-except ImportError:  # Windows has none; there a second writer is not noticed
-    fcntl = None  # type: ignore[assignment]
 
 MANIFEST = "manifest.json"
 IMAGES = "images"
@@ -358,24 +353,10 @@ def lock(folder: Path) -> int | None:
     Raises:
         TubError: somebody else is writing to the tub.
     """
-    if fcntl is None:
-        return None
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return lock_folder(folder)
     except BlockingIOError:
-        os.close(descriptor)
         raise TubError(
             f"{folder}: somebody else is writing to this tub; stop that recording first, or record "
             "to another folder"
         ) from None
-    except OSError:  # a file system without locks
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def unlock(descriptor: int | None) -> None:
-    """Lets go of a lock."""
-    if descriptor is not None:
-        os.close(descriptor)

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from dingocar.errors import TubError
-from dingocar.files import replace_file
+from dingocar.files import replace_file, unlock
 from dingocar.tub import format as fmt
 from dingocar.tub.encode import Job, RecordEncoder, check_inputs, check_metadata, write_picture
 from dingocar.tub.recover import new_catalog, open_for_writing, session_id
@@ -95,7 +95,7 @@ class TubWriter:
                 self.path, list(inputs), list(types), words, max_records_per_catalog, now_s
             )
         except (OSError, TubError) as error:
-            fmt.unlock(self._lock_descriptor)
+            unlock(self._lock_descriptor)
             if isinstance(error, TubError):
                 raise
             raise TubError(f"{self.path}: cannot be written to ({error.strerror})") from error
@@ -203,7 +203,7 @@ class TubWriter:
             self._ended = True
         atexit.unregister(self._close_at_exit)
         os.close(self._catalog.descriptor)
-        fmt.unlock(self._lock_descriptor)
+        unlock(self._lock_descriptor)
         if self.dropped:
             logger.warning(
                 "%s: %d of %d records were dropped",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dingocar.cli import demo
 from dingocar.cli.main import commands, main
 from dingocar.tub import TubWriter
 
@@ -282,6 +283,23 @@ def test_demo_does_not_replace_a_folder_that_is_no_demo(tmp_path, capsys):
     (tmp_path / "precious.txt").write_text("mine")
     assert "is there and no earlier demo" in line(capsys, "demo", "--out", str(tmp_path))
     assert (tmp_path / "precious.txt").read_text() == "mine"
+
+
+def test_a_demo_that_was_driven_in_is_not_replaced(tmp_path, capsys, monkeypatch):
+    """What is newer than the whole demo is the user's; one that was broken off is begun anew."""
+    monkeypatch.setattr(demo, "_step", lambda *args, **options: (_ for _ in ()).throw(RuntimeError("begun")))
+    mark, own = tmp_path / demo.MARK, tmp_path / "mycar" / "data" / "images" / "1.jpg"
+    own.parent.mkdir(parents=True)
+    own.write_text("")
+    mark.write_text("whole")
+    os.utime(own, ns=(mark.stat().st_mtime_ns + 10**9,) * 2)
+    told = line(capsys, "demo", "--out", str(tmp_path))
+    assert "was used since the demo, see " in told and "data/images/1.jpg; name a new folder" in told
+    assert own.exists()
+    os.utime(own, ns=(mark.stat().st_mtime_ns,) * 2)
+    with pytest.raises(RuntimeError, match="begun"):
+        main(["demo", "--out", str(tmp_path)])
+    assert not own.exists()
 
 
 WITHOUT = """

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from dingocar.errors import TrainingError
+from dingocar.files import lock_folder, replace_file, unlock
 from dingocar.training.database import FILE, add_entry, default_model_path, read_database
 
 
@@ -75,6 +76,18 @@ def test_the_default_name_is_donkeycars_and_free(tmp_path):
     assert re.fullmatch(r"pilot_\d\d-\d\d-\d\d_0\.keras", first.name)
     first.write_text("taken")
     assert default_model_path(tmp_path).name.endswith("_1.keras")
+
+
+def test_two_trainings_that_end_at_once_wait_for_each_other(tmp_path, monkeypatch):
+    def write(path, text):
+        with pytest.raises(BlockingIOError):
+            lock_folder(tmp_path)
+        replace_file(path, text)
+
+    monkeypatch.setattr("dingocar.training.database.replace_file", write)
+    add_entry(tmp_path, {"Name": "a"})
+    unlock(lock_folder(tmp_path))
+    assert [entry["Name"] for entry in read_database(tmp_path)] == ["a"]
 
 
 def test_a_folder_that_cannot_be_written_to_is_an_error(tmp_path):

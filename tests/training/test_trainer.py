@@ -10,7 +10,7 @@ import pytest
 
 from dingocar.errors import PilotError, TrainingError
 from dingocar.training import load_dataset, split_blocks, train
-from dingocar.training.database import read_database
+from dingocar.training.database import default_model_path, read_database
 from dingocar.training.fit import auto_epochs
 from dingocar.training.loop import Batches, ByteDropout, use_byte_dropout
 from dingocar.training.precision import _cpu_has_bfloat16, resolve_precision
@@ -58,6 +58,20 @@ def test_a_pilot_learns_and_its_file_says_how(shared_tub, tmp_path, quick):
     assert (entry["Name"], entry["Pilot"], entry["Comment"]) == ("a", "Tiny", "hello")
     assert entry["Tubs"] == str(shared_tub)
     assert entry["History"]["val_loss"] == result.history["val_loss"]
+
+
+def test_two_trainings_at_once_have_names_of_their_own(shared_tub, tmp_path, quick):
+    """The default name is free when a training begins; another one may end first."""
+    ended = []
+
+    def end_first(progress):
+        if not ended:
+            ended.append(default_model_path(tmp_path))
+            ended[0].write_bytes(b"another pilot")
+
+    result = train([shared_tub], Tiny(), None, quick, models_folder=tmp_path, on_progress=end_first)
+    assert ended[0].read_bytes() == b"another pilot" and result.model.stem.endswith("_1")
+    assert result.model.is_file() and read_database(tmp_path)[0]["Name"] == result.model.stem
 
 
 def test_the_result_as_json(shared_tub, tmp_path, quick):

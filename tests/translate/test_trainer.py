@@ -14,6 +14,7 @@ from dingocar.registry import use_car_folder
 from dingocar.translate import load_translator, train_translator, translators
 from dingocar.translate.artefact import load_network, read_card
 from dingocar.translate.budget import Budget
+from dingocar.translate.state import alone
 from dingocar.translate.tubs import translate_tub
 from tests.translate.small import SHAPE, learners, small, tub
 
@@ -172,6 +173,13 @@ def test_a_full_disk_costs_neither_the_training_nor_the_translator(train, tmp_pa
     for file in ("state.npz", "step_000001.jpg", "t.jpg"):
         assert f"{file}: cannot be written (No space left on device)" in caplog.text
     assert "--resume goes on" not in caplog.text
+
+
+def test_two_trainings_do_not_share_a_place(train, tmp_path):
+    with alone(tmp_path / "t.training"), pytest.raises(TranslatorError, match="another training is at work"):
+        train()
+    assert not list(tmp_path.iterdir())
+    train()
 
 
 def test_there_must_be_something_to_resume(train):

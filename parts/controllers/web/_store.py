@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dingocar.errors import DingocarError, ImageError, TubError
+from dingocar.files import unlock
 from dingocar.images import read_picture
 from dingocar.parts.controllers.web._security import Refused
 from dingocar.tub import Record, Tub, open_tub
@@ -229,7 +230,7 @@ class Models:
 def is_recorded(path: Path) -> bool:
     """Says whether somebody writes to the tub now."""
     try:
-        fmt.unlock(fmt.lock(path))
+        unlock(fmt.lock(path))
     except TubError:
         return True
     except OSError:
