@@ -30,7 +30,12 @@ def report(args: dict[str, Any]) -> int:
     place = _place(args)
     thresholds = None if args["--lines"] is None else read_thresholds(args["--lines"])
     pilots = fitting(translator, files, thresholds)
-    height, width, _ = read_card(translator)["image_shape"]
+    card = read_card(translator)
+    height, width, _ = card["image_shape"]
+    learned = {use["path"] for uses in card.get("tubs", {}).values() for use in uses}
+    for tub in tubs:
+        if str(tub.resolve()) in learned:
+            note(f"{tub}: the translator has learned from these pictures, so that it looks better than it is")
     with Progress(1.0, "looking", unit="of the report") as bar:
         frames = take_frames(tubs, (), (height, width), most, lambda share: bar.at(0.2 * share))
         for file in (translator, *files):

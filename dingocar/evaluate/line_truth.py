@@ -41,7 +41,7 @@ class LinePictures:
         cte_m: (N,), how far the car is to the right of the middle.
         heading_error_rad: (N,), how far it is turned to the left of the lane.
         half_width_m: (N,), of the track there.
-        camera: that took them; None where it is not one of ours.
+        camera: that took them; None where it is not one of ours, or another one in each episode.
     """
 
     images: Uint8Array
@@ -98,11 +98,14 @@ def line_pictures(
             episode = source.draw(drawn_from, np.random.default_rng(rng.integers(2**63)))
             some = _drive(world, car.expert(track), episode, rng, episode_frames, every)
             taken += itertools.islice(some, wanted - len(taken))
+    moved = any(name.startswith("camera_") for name in source.ranges)
     images = np.stack([image for image, *_ in taken])
     apart = images[:, 2].astype(np.int16) - images[:, 1]
     lines = {colour: apart[..., channel] > 255 * _COVERED for channel, colour in enumerate(LINES)}
     cte_m, heading_rad, half_widths_m = (np.array([each[i] for each in taken]) for i in (1, 2, 3))
-    return LinePictures(images[:, 0].copy(), lines, cte_m, heading_rad, half_widths_m, camera)
+    return LinePictures(
+        images[:, 0].copy(), lines, cte_m, heading_rad, half_widths_m, None if moved else camera
+    )
 
 
 def _drive(

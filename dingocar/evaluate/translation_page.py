@@ -89,7 +89,7 @@ def meaning(report: Mapping[str, Any]) -> str:
         text = f"{here} to {there}: in looks there is nothing to close"
         if before > floor:
             share = (before - after) / (before - floor)
-            text = f"{here} to {there}: {share:.0%} of the distance in looks is closed"
+            text = f"{here} to {there}: {share:.0%} of the Frechet distance in looks is closed"
         steering = found["steering"]
         if steering is not None and steering["translated"] is not None:
             mae = [steering[which]["mae"] for which in ("translated", "untranslated")]

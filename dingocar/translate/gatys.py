@@ -1,9 +1,10 @@
 """Style transfer of a single picture, by optimising its pixels.
 
-Source: Gatys, Ecker and Bethge 2016, "Image Style Transfer Using Convolutional Neural Networks"
-(arXiv:1508.06576): content is the features of conv4_2, style the Gram matrices of conv1_1 to conv5_1, with w
-= 1/5; and the total variation. With Adam instead of L-BFGS, from the content picture. Minutes for a picture:
-for a tub see `style`.
+Source: Gatys, Ecker and Bethge 2016, "Image Style Transfer Using Convolutional Neural Networks", CVPR;
+before it "A Neural Algorithm of Artistic Style", arXiv:1508.06576. Content is the features of conv4_2, style
+the Gram matrices of conv1_1 to conv5_1, with w = 1/5; and the total variation. With Adam instead of L-BFGS,
+from the content picture; VGG19 as it was trained, with its maximum pooling, where the paper takes averages
+and weights that are scaled to a mean activation of one. Minutes for a picture: for a tub see `style`.
 """
 
 from __future__ import annotations

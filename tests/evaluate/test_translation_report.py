@@ -133,7 +133,7 @@ def test_the_report_of_a_translator_by_colours(folder, capsys, tmp_path):
         assert steering["untranslated"]["mae"] == pytest.approx(compare(said, labels)["mae"], rel=1e-4)
         assert steering["untranslated"]["mae"] != steering["translated"]["mae"]
     text = page.read_text()
-    assert text.count("<img") == 6 and "Frechet" in text and "the distance in looks is closed" in text
+    assert text.count("<img") == 6 and "Frechet" in text and "the Frechet distance in looks is closed" in text
 
 
 @pytest.mark.parametrize(
