@@ -41,7 +41,7 @@ def recordable(
     found = {name: kind for name, kind in there.items() if channels.get(name) == kind}
     if left_out := sorted(channels.keys() - found.keys()):
         logger.warning(
-            "%s: this tub does not record %s, which is left out; name another folder to have it",
+            "%s: this tub does not record %s: left out; name another folder (DATA_PATH) to have all",
             *(path, ", ".join(left_out)),
         )
     return found

@@ -32,7 +32,7 @@ class TranslatorPart:
         path: the file, `.keras` or `.tflite`; of one with two directions "to_sim".
         threads: of the interpreter; None: all cores, up to 4.
         image_shape: (height, width) of the pictures that will come; None: unknown yet.
-        gated: whether a gate hears that time; otherwise the drive ends where the car would be held.
+        gated: whether a gate hears that time; otherwise the drive ends at the first failure.
         clock: tells the time.
 
     Attributes:
@@ -73,7 +73,7 @@ class TranslatorPart:
         look at it; the picture itself and inf where the car is held.
 
         Raises:
-            TranslatorError: it goes on failing, and no gate holds the car.
+            TranslatorError: it fails, and no gate would hold the car.
         """
         if image is None or not wanted:
             return None, math.inf
@@ -82,6 +82,8 @@ class TranslatorPart:
             image = self._translator.run(image)
             failed = False
         except DingocarError as error:  # all else is a bug, which ends the drive
+            if not self._gated:
+                raise
             failed = True
             self.failures += 1
             if self.failures == 1:
@@ -98,10 +100,8 @@ class TranslatorPart:
             self._last_s = now_s
             if not self._held and now_s - self._first_s >= PASSED_S:
                 self._held = True
-                text = f"pictures were not translated for {now_s - self._first_s:.1f} s"
-                if not self._gated:
-                    raise TranslatorError(f"{text}, and the pilot knows no others: the drive ends")
-                logger.error("%s: the car is held", text)
+                lasted_s = now_s - self._first_s
+                logger.error("pictures were not translated for %.1f s: the car is held", lasted_s)
         elif now_s - self._last_s >= CALM_S:
             self._held = False
 

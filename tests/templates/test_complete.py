@@ -97,7 +97,7 @@ def test_a_tub_that_was_recorded_without_a_pilot_is_gone_on_with(cfg, tmp_path, 
     TubWriter(tmp_path / "data", list(channels), list(channels.values()), {"domain": "sim"}).close()
     linear = pilots.load("linear").from_settings({"image_shape": (120, 160, 3)})
     vehicle = complete.build(cfg, model=save_pilot(tmp_path / "m.keras", linear.build(), linear), mode="user")
-    assert "does not record pilot/angle, pilot/throttle, which is left out" in caplog.text
+    assert "does not record pilot/angle, pilot/throttle: left out" in caplog.text
     recorder = part(vehicle, SwitchedRecorder)
     recorder._writer = recorder._open()
     Person(vehicle, *[(0.0, 0.0)] * 5, *[(0.1, 0.5)] * 10, (0.0, 0.0))
