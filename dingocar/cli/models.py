@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from dingocar.cli._common import parse, path, show
 
@@ -33,8 +34,8 @@ def run(argv: list[str]) -> int:
     entries = read_database((folder or Path()) / CarConfig.load(folder).MODELS_PATH)
     rows = [f"{'name':<24} {'type':<12} {'trained':<17} {'steering R2':>11}  tubs"]
     for entry in entries:
-        trained = _text(lambda: time.strftime("%Y-%m-%d %H:%M", time.localtime(entry["Time"])))  # noqa: B023
-        shown = _text(lambda: f"{entry['Validation']['steering']['r2']:.3f}")  # noqa: B023
+        trained = _text(entry, lambda e: time.strftime("%Y-%m-%d %H:%M", time.localtime(e["Time"])))
+        shown = _text(entry, lambda e: f"{e['Validation']['steering']['r2']:.3f}")
         rows.append(
             f"{entry.get('Name', '?')!s:<24} {entry.get('Type', '?')!s:<12} {trained:<17} {shown:>11}  "
             f"{entry.get('Tubs', '')}"
@@ -43,9 +44,9 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _text(read: Callable[[], str]) -> str:
+def _text(entry: dict[str, Any], read: Callable[[dict[str, Any]], str]) -> str:
     """A figure of an entry; the database may be another program's, with anything in its place, or nothing."""
     try:
-        return read()
+        return read(entry)
     except (KeyError, TypeError, ValueError, OverflowError):
         return "n/a"

@@ -78,12 +78,12 @@ def run(argv: list[str]) -> int:
     tubs = [path(tub, "--tub") for tub in args["--tub"]]
     if model is not None and model.suffix != ".keras":
         raise UsageError(f"--model {model}: training writes a .keras file; see dingocar export for others")
-    if model is not None:
-        for file in (model, model.with_suffix(".tflite")):
-            check_replaced(file, "--model", "pilot")
     tflite = args["--tflite"] or cfg.TFLITE
     if tflite not in ("float", "int8", "none"):
         raise UsageError(f"--tflite must be float, int8 or none, got {tflite!r}")
+    if model is not None:
+        for file in (model, *([] if tflite == "none" else [model.with_suffix(".tflite")])):
+            check_replaced(file, "--model", "pilot")
     of_method, others = split_settings(overrides)
     kind = cfg.DEFAULT_MODEL_TYPE if args["--type"] is None else args["--type"]
     lower = {name: text for name, text in others.items() if not name.isupper()}

@@ -179,7 +179,7 @@ def _calibration(images: Iterable[Uint8Array] | None, pilot: Pilot) -> list[Arra
             raise ImageError(f"calibration picture: expected shape {shape}, got {image.shape}")
         found.append(image)
     if not found:
-        raise UsageError("int8 export needs pictures for calibration: give some of the training tub's")
+        raise UsageError("int8 export needs pictures for calibration: name the training tub (--tub)")
     # Two pixels make the input's range exactly [0, 1], its step 1/255: the picture's own bytes.
     extremes = found[0].copy()
     extremes[0, 0], extremes[-1, -1] = 0, 255
