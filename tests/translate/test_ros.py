@@ -4,17 +4,19 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from dingocar.cli.main import main
 from dingocar.images import decode_image, encode_jpeg
-from dingocar.translate import load_translator
+from dingocar.translate import load_translator, ros1
 from dingocar.translate.export import export_translator
 from dingocar.translate.proxy import RATE_S, PictureProxy
 from dingocar.translate.ros1 import SYSTEM
@@ -69,6 +71,15 @@ def test_the_rate_is_that_of_the_last_seconds(trained):
     assert proxy.figures()["rate_hz"] == 0
     proxy.answer(raw)
     assert proxy.figures()["rate_hz"] == pytest.approx(1 / RATE_S)
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:{}", "nonsense"])
+def test_a_master_that_says_nothing_is_none(monkeypatch, uri):
+    """ROS itself waits for ever for one that takes the call."""
+    monkeypatch.setattr(ros1, "MASTER_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        graph = SimpleNamespace(get_master_uri=lambda: uri.format(mute.getsockname()[1]))
+        assert not ros1._answers(graph)
 
 
 def test_a_picture_of_another_size_is_scaled(trained):
