@@ -126,7 +126,7 @@ def build(
         if not tub:
             rates = (cfg.DRIVE_LOOP_HZ, cfg.RECORD_IMAGE_QUALITY)
             recorder = switched_recorder(cfg.path(cfg.DATA_PATH), recorded, list(RECORDED), words, *rates)
-        hub = _add_controllers(vehicle, cfg, mode, recorder)
+        hub = _add_controllers(vehicle, cfg, mode, recorder, None if recorder else bool(tub))
     gated = hub is not None or cfg.ACTUATOR not in ("sim", "none")
     pilot = _add_pilot(vehicle, cfg, model, hub is not None, gated)
     if gated:
@@ -190,7 +190,7 @@ def _add_simulator(vehicle: Vehicle, cfg: CarConfig, laps: int | None) -> AnySim
 
 
 def _add_controllers(
-    vehicle: Vehicle, cfg: CarConfig, mode: str, recorder: SwitchedRecorder | None
+    vehicle: Vehicle, cfg: CarConfig, mode: str, recorder: SwitchedRecorder | None, records: bool | None
 ) -> ControllerHub:
     """What a person drives with: the one last touched is heard."""
     hub = ControllerHub(
@@ -200,6 +200,7 @@ def _add_controllers(
         on_erase=recorder.erase if recorder else None,
         max_age_s=cfg.COMMAND_MAX_AGE_S,
         without_user=_without_user(cfg),
+        records=records,
     )
     if "gamepad" in cfg.CONTROLLER:
         try:
@@ -346,7 +347,7 @@ def _add_recorder(
         *(list(recorded), list(recorded.values()), words),
         *(cfg.DRIVE_LOOP_HZ, cfg.RECORD_IMAGE_QUALITY, wait),
     )
-    vehicle.mem["recording"] = True
+    vehicle.mem["recording"] = True  # also without a controller, which says so too
     vehicle.add(recorder, inputs=list(recorded), outputs=["tub/num_records", "tub/dropped"])
 
 

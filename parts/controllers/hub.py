@@ -174,6 +174,8 @@ class ControllerHub:
         rearm_after_s: a controller silent for longer (and longer than `max_age_s`) has to arm again.
         max_age_s: a controller silent for longer has no throttle.
         without_user: `drive` keeps the mode when the driving controller is lost, `stop` does not.
+        records: every loop (True), or nothing (False: there is nowhere to record to), whatever is switched;
+            None: as it is switched.
         clock: what tells time.
 
     Raises:
@@ -191,10 +193,11 @@ class ControllerHub:
         *,
         max_age_s: float = 0.12,
         without_user: str = "stop",
+        records: bool | None = None,
     ) -> None:
         _check_mode(start_mode)
         self.rearm_after_s, self.max_age_s = max(rearm_after_s, max_age_s), max_age_s
-        self.without_user = without_user
+        self.without_user, self._records = without_user, records
         self.mode, self.record_during_ai, self.on_erase = start_mode, record_during_ai, on_erase
         self._auto_record = auto_record
         self._now_s = (clock or MonotonicClock()).now_s
@@ -236,7 +239,8 @@ class ControllerHub:
                     throttle = active.throttle if self.constant is None else self.constant
             live = armed and age_s <= self.max_age_s
             self._update_recording(throttle, live)
-            result = (steering, throttle, self.mode, age_s, armed, name, launch, self._recording)
+            recording = self._recording if self._records is None else self._records
+            result = (steering, throttle, self.mode, age_s, armed, name, launch, recording)
         for n in erasures:
             self._erase(n)
         return result
@@ -284,6 +288,10 @@ class ControllerHub:
 
     def set_recording(self, on: bool | None) -> None:
         """Recording switched by hand; see the class."""
+        if self._records is not None:
+            logger.warning(
+                "recording cannot be switched: %s", "all is" if self._records else "nothing can be"
+            )
         self._recording = not self._recording if on is None else on
         self._switched_off = not self._recording
 

@@ -113,7 +113,14 @@ def test_a_place_where_nothing_can_be_recorded_does_not_stop_the_car(cfg, tmp_pa
     )
     Person(vehicle, (0.0, 0.0), (0.3, 0.6))
     vehicle.start(rate_hz=100, max_loop_count=20)
-    assert vehicle.mem["throttle"] == 0.6
+    assert vehicle.mem["throttle"] == 0.6 and vehicle.mem["recording"] is False  # nor does the page say so
+
+
+def test_a_drive_that_records_every_loop_says_so(cfg, tmp_path):
+    vehicle = complete.build(cfg, tub=tmp_path / "all")
+    Person(vehicle, (0.0, 0.0))
+    vehicle.start(rate_hz=100, max_loop_count=20)
+    assert vehicle.mem["recording"] is True and len(Tub(tmp_path / "all")) > 10
 
 
 @pytest.mark.parametrize("recording", [False, True])

@@ -30,6 +30,8 @@ RECORDING = {
         {"record_during_ai": True, "without_user": "drive", "start_mode": "local"},
         [ON, ("web", "recording", False), NOT],
     ),
+    "every loop": ({"records": True}, [ON, HALT, ON, ("web", "recording", False), ON]),
+    "nowhere to record to": ({"records": False}, [HALT, GO, NOT, ("web", "recording", True), NOT]),
 }
 
 
