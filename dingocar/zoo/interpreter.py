@@ -6,9 +6,12 @@ the first frame on the road is as fast as the others.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +132,31 @@ def _closed(images: Uint8Array) -> dict[str, Array]:
     raise PilotError("this network was closed; load its file again to run it")
 
 
+#: File descriptors are the whole process's.
+_GREETING = threading.Lock()
+
+
+@contextlib.contextmanager
+def _without_greeting() -> Iterator[None]:
+    """LiteRT says on stderr that it is there, and cannot be told not to; all else that is said is kept."""
+    with _GREETING, contextlib.ExitStack() as stack:
+        try:
+            said = stack.enter_context(tempfile.TemporaryFile())
+            kept = os.dup(2)
+        except OSError:  # a full disk, or stderr is closed
+            yield
+            return
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            said.seek(0)
+            with contextlib.suppress(OSError):  # the terminal has gone
+                os.write(kept, b"".join(line for line in said if not line.startswith(b"INFO: ")))
+            os.close(kept)
+
+
 class LiteRTInterpreter(Interpreter):
     """Runs a `.tflite` network with LiteRT, without keras or tensorflow.
 
@@ -156,8 +184,9 @@ class LiteRTInterpreter(Interpreter):
                 "run pip install ai-edge-litert"
             ) from None
         with as_pilot_error(path, "expected a .tflite network of LiteRT's built-in operations"):
-            self._litert: Any = LiteRT(str(path), num_threads=threads or _default_threads())
-            self._litert.allocate_tensors()
+            with _without_greeting():
+                self._litert: Any = LiteRT(str(path), num_threads=threads or _default_threads())
+                self._litert.allocate_tensors()
             self.image_shape = self._find_input(path)
             self._details = self._find_outputs()
             self.outputs = {

@@ -1,5 +1,6 @@
 """LiteRT and Keras give the same commands; LiteRT does so without Keras."""
 
+import os
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 from dingocar.errors import ImageError, PilotError
 from dingocar.training.export import export_tflite
 from dingocar.zoo import load_pilot, read_card
-from dingocar.zoo.interpreter import KerasInterpreter, LiteRTInterpreter
+from dingocar.zoo.interpreter import KerasInterpreter, LiteRTInterpreter, _without_greeting
 from tests.zoo.making import SHAPE, outputs, pictures
 
 
@@ -40,6 +41,16 @@ def test_litert_gives_what_keras_gives(built, tflite):
     np.testing.assert_allclose(loaded.run_batch(images), pilot.decode(wanted), atol=1e-3)
     assert loaded.card == read_card(tflite)
     assert loaded.card["pilot"] == pilot.name
+
+
+def test_loading_says_nothing_but_what_matters(linear_tflite, capfd):
+    LiteRTInterpreter(linear_tflite)
+    assert capfd.readouterr().err == ""
+    with pytest.raises(ValueError, match="no"), _without_greeting():
+        os.write(2, b"INFO: here I am\nERROR: something\nelse\n")
+        raise ValueError("no")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "ERROR: something\nelse\nafter\n"
 
 
 @pytest.mark.parametrize("threads", [1, 2])
