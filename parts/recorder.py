@@ -40,7 +40,7 @@ def recordable(
         raise TubError(f"{path}: this tub does not record {', '.join(lacking)}; record to another folder")
     found = {name: kind for name, kind in there.items() if channels.get(name) == kind}
     if left_out := sorted(channels.keys() - found.keys()):
-        logger.warning(
+        logger.info(
             "%s: this tub does not record %s: left out; name another folder (DATA_PATH) to have all",
             *(path, ", ".join(left_out)),
         )

@@ -134,6 +134,7 @@ def test_a_tub_that_is_there_keeps_its_own_channels(tmp_path, caplog):
     assert recordable(path, CHANNELS, INPUTS, {}) == CHANNELS and not path.exists()
     TubWriter(path, INPUTS, TYPES, {"domain": "sim"}).close()
     more = CHANNELS | {"pilot/angle": "float"}
+    caplog.set_level("INFO")
     assert recordable(path, CHANNELS, INPUTS, {"domain": "sim"}) == CHANNELS and not caplog.text
     assert recordable(path, more, INPUTS, {"domain": "sim"}) == CHANNELS
     assert "this tub does not record pilot/angle: left out" in caplog.text

@@ -96,6 +96,7 @@ def test_a_tub_that_was_recorded_without_a_pilot_is_gone_on_with(cfg, tmp_path, 
     channels = complete.RECORDED
     TubWriter(tmp_path / "data", list(channels), list(channels.values()), {"domain": "sim"}).close()
     linear = pilots.load("linear").from_settings({"image_shape": (120, 160, 3)})
+    caplog.set_level("INFO")
     vehicle = complete.build(cfg, model=save_pilot(tmp_path / "m.keras", linear.build(), linear), mode="user")
     assert "does not record pilot/angle, pilot/throttle: left out" in caplog.text
     recorder = part(vehicle, SwitchedRecorder)
