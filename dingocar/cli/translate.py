@@ -46,8 +46,8 @@ Options:
     --extractor FILE   whose features are content and style: vgg19, downloaded once, or a .keras translator of
                        the method style, trained on your tubs [default: vgg19]
     --content-weight X    how much the content counts, otherwise 1
-    --style-weight X      how much the style counts, otherwise 1000
-    --variation-weight X  how much smoothness counts, otherwise 1
+    --style-weight X      how much the style counts, otherwise 30
+    --variation-weight X  how much smoothness counts, otherwise 0.3
     --pilot FILE       a pilot of simulated or of real pictures, or one of each: what do they steer by
                        pictures that were translated to theirs?
     --look NAME        what the real domain is in our simulator, photo say: then true counterparts are known

@@ -27,17 +27,19 @@ VGG19 = "vgg19"
 
 @dataclass(frozen=True)
 class StyleWeights:
-    """How much counts; the paper's alpha / beta is `content` / `style`.
+    """How much counts. The paper's alpha and beta hang on how large a network's features are; here each loss
+    is a share of a distance between the two pictures, so that the same weights do for any network.
 
     Attributes:
-        content: of half the squared difference of features.
-        style: of the squared difference of Gram matrices, each over 4 N^2 M^2 of its map.
-        variation: of the mean absolute difference of neighbouring pixels, in units of [-1, 1].
+        content: of half the squared difference of features; 1 is that of the style's picture.
+        style: of the squared difference of Gram matrices, each over 4 N^2 M^2 of its map; 1 is that of the
+            content's picture.
+        variation: of the mean absolute difference of neighbouring pixels; 1 is that of the content's picture.
     """
 
     content: float = 1.0
-    style: float = 1000.0
-    variation: float = 1.0
+    style: float = 30.0
+    variation: float = 0.3
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -118,17 +120,16 @@ def gram(features: Any) -> Any:
     return ops.matmul(ops.transpose(flat), flat)
 
 
-def losses(found: Sequence[Any], content: Any, grams: Sequence[Any], weights: StyleWeights) -> dict[str, Any]:
+def losses(found: Sequence[Any], content: Any, grams: Sequence[Any]) -> dict[str, Any]:
     """The paper's equations 1 and 4 to 5.
 
     Args:
         found: the picture's maps, (1, H, W, C) each; the last one is compared with `content`.
         content: of the content's picture.
         grams: of the style's picture, one for each of the first maps.
-        weights: how much counts.
 
     Returns:
-        "content" and "style", weighted.
+        "content" and "style".
     """
     from keras import ops
 
@@ -137,9 +138,17 @@ def losses(found: Sequence[Any], content: Any, grams: Sequence[Any], weights: St
         _, height, width, channels = ours.shape
         total = total + ops.sum(ops.square(gram(ours) - theirs)) / (4 * channels**2 * (height * width) ** 2)
     return {
-        "content": weights.content * 0.5 * ops.sum(ops.square(found[-1] - content)),
-        "style": weights.style * total / len(grams),
+        "content": 0.5 * ops.sum(ops.square(found[-1] - content)),
+        "style": total / len(grams),
     }
+
+
+def _variation(picture: Any) -> Any:
+    """How much neighbouring pixels of (1, H, W, 3) differ: the total variation, over their number."""
+    from keras import ops
+
+    across = ops.mean(ops.abs(picture[:, :, 1:] - picture[:, :, :-1]))
+    return across + ops.mean(ops.abs(picture[:, 1:] - picture[:, :-1]))
 
 
 def _painting(features: Any, last_is_content: bool, weights: StyleWeights, content: Any, style: Any) -> Any:
@@ -149,8 +158,15 @@ def _painting(features: Any, last_is_content: bool, weights: StyleWeights, conte
 
     maps = features(content)
     wanted = ops.stop_gradient(maps[-1])
-    styles = features(style)[: -1 if last_is_content else None]
-    grams = [ops.stop_gradient(gram(each)) for each in styles]
+    other = features(style)
+    grams = [ops.stop_gradient(gram(each)) for each in other[: -1 if last_is_content else None]]
+    ones = {
+        "content": losses(other, wanted, grams)["content"],
+        "style": losses(maps, wanted, grams)["style"],
+        "variation": _variation(ops.convert_to_tensor(content)),
+    }
+    # Of two pictures that are alike in it a loss is 0 already.
+    scale = {name: weight / max(float(ones[name]), 1e-12) for name, weight in vars(weights).items()}
 
     class Painting(keras.Model):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -164,10 +180,8 @@ def _painting(features: Any, last_is_content: bool, weights: StyleWeights, conte
 
         def call(self, x: Any, training: bool = False) -> Any:
             picture = ops.convert_to_tensor(self.pixels)
-            across = ops.mean(ops.abs(picture[:, :, 1:] - picture[:, :, :-1]))
-            down = ops.mean(ops.abs(picture[:, 1:] - picture[:, :-1]))
-            found = losses(features(picture), wanted, grams, weights)
-            return found | {"variation": weights.variation * (across + down)}
+            found = losses(features(picture), wanted, grams) | {"variation": _variation(picture)}
+            return {name: scale[name] * loss for name, loss in found.items()}
 
         def compute_loss(
             self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True

@@ -25,13 +25,13 @@ def test_losses_are_the_papers():
         flat = x.reshape(-1, x.shape[-1])
         return flat.T @ flat
 
-    found = losses(maps, content, [gram(each) for each in styles], StyleWeights(3.0, 7.0))
+    found = losses(maps, content, [gram(each) for each in styles])
     terms = [
         np.sum((np_gram(x) - np_gram(a)) ** 2) / (4 * x.shape[-1] ** 2 * (x.shape[1] * x.shape[2]) ** 2)
         for x, a in zip(maps, styles, strict=False)
     ]
-    assert float(found["content"]) == pytest.approx(3 * 0.5 * np.sum((maps[2] - content) ** 2), rel=1e-4)
-    assert float(found["style"]) == pytest.approx(7 * np.mean(terms), rel=1e-4)
+    assert float(found["content"]) == pytest.approx(0.5 * np.sum((maps[2] - content) ** 2), rel=1e-4)
+    assert float(found["style"]) == pytest.approx(np.mean(terms), rel=1e-4)
 
 
 def gram_distance(extractor, one, other):
@@ -55,6 +55,21 @@ def test_content_holds_the_picture(trained):
         made = stylise(CONTENT, STYLE, trained("style"), StyleWeights(weight, 1e3, 0), steps=20)
         moved.append(np.abs(made.astype(int) - CONTENT).mean())
     assert moved[1] < 0.7 * moved[0]
+
+
+def test_weights_mean_the_same_to_any_network(trained):
+    """At the start the style and the variation are as they are weighed, whatever the features' size."""
+    encoder, _ = _extractor(trained("style"), SHAPE)
+    content, style = (image[None].astype(np.float32) / 127.5 - 1 for image in (CONTENT, STYLE))
+    for size in (1.0, 100.0):
+        larger = keras.Model(encoder.input, [each * size for each in encoder.output])
+        painting = _painting(larger, False, StyleWeights(2.0, 3.0, 5.0), content, style)
+        found = {name: float(loss) for name, loss in painting.call(np.zeros((1, 1))).items()}
+        assert found == pytest.approx({"content": 0, "style": 3, "variation": 5}, rel=1e-3)
+        painting.pixels.assign(style)
+        assert float(painting.call(np.zeros((1, 1)))["content"]) == pytest.approx(2, rel=1e-3)
+    alike = stylise(CONTENT, CONTENT, trained("style"), steps=2)  # nothing to divide by
+    assert np.abs(alike.astype(int) - CONTENT).mean() < 10
 
 
 def test_pixels_stay_where_they_can_be_moved(trained):
