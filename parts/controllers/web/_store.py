@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from dingocar.errors import DingocarError, ImageError, TubError
-from dingocar.files import unlock
 from dingocar.images import read_picture
 from dingocar.parts.controllers.web._security import Refused
 from dingocar.tub import Record, Tub, open_tub
@@ -230,12 +229,12 @@ class Models:
 def is_recorded(path: Path) -> bool:
     """Says whether somebody writes to the tub now."""
     try:
-        unlock(fmt.lock(path))
+        with fmt.locked(path):
+            return False
     except TubError:
         return True
     except OSError:
         return False
-    return False
 
 
 def parse_ranges(body: bytes) -> list[tuple[int, int]]:
