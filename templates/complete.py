@@ -382,9 +382,11 @@ def _add_web_page(vehicle: Vehicle, cfg: CarConfig, hub: ControllerHub, pilot: P
         video_hz=cfg.WEB_VIDEO_HZ,
         jpeg_quality=cfg.WEB_JPEG_QUALITY,
         image_shape=(cfg.IMAGE_H, cfg.IMAGE_W),
+        translated=bool(cfg.TRANSLATOR),
         tubs=cfg.path(cfg.DATA_PATH),
         models=models,
         on_model=PilotSwitch(pilot, models, at_rest) if pilot else None,
     )
     vehicle.mem["web/url"] = page.url
-    vehicle.add(page, inputs=["cam/image_array", *SHOWN])
+    translated = ["cam/translated"] if cfg.TRANSLATOR else []
+    vehicle.add(page, inputs=["cam/image_array", *translated, *SHOWN])

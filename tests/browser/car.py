@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from dingocar.errors import UsageError
+from dingocar.images import Uint8Array
 from dingocar.parts.controllers.hub import ControllerHub
 from dingocar.parts.controllers.web.controller import WebController
 from dingocar.parts.drive_mode import DriveMode
@@ -117,6 +118,13 @@ class Pilot(ExpertDriver):
         return steering, min(0.3, throttle)
 
 
+class Translator:
+    """In the place of a translator: while a pilot drives, red and blue are swapped."""
+
+    def run(self, image: Uint8Array, mode: str) -> Uint8Array | None:
+        return None if mode == "user" else image[:, :, ::-1].copy()
+
+
 def build(folder: Path) -> tuple[Vehicle, Orders, WebController]:
     """The car; its tub and its models are in `folder`."""
     vehicle = Vehicle()
@@ -141,6 +149,7 @@ def build(folder: Path) -> tuple[Vehicle, Orders, WebController]:
         hub.source("web"),
         list(SHOWN),
         port=0,
+        translated=True,
         tubs=tub,
         models=folder / "models",
         on_model=use_model,
@@ -170,7 +179,8 @@ def build(folder: Path) -> tuple[Vehicle, Orders, WebController]:
     )
     vehicle.add(Motors(simulator, trace), inputs=["steering", "throttle"])
     vehicle.add(recorder, inputs=["recording", *RECORDED], outputs=["tub/num_records", "tub/dropped"])
-    vehicle.add(page, inputs=["cam/image_array", *SHOWN])
+    vehicle.add(Translator(), inputs=["cam/image_array", "user/mode"], outputs=["cam/translated"])
+    vehicle.add(page, inputs=["cam/image_array", "cam/translated", *SHOWN])
     return vehicle, orders, page
 
 

@@ -218,6 +218,41 @@ def test_the_figures_are_the_cars(page):
     )
 
 
+MEAN = """(id) => {
+  const canvas = document.getElementById(id);
+  const { width, height } = canvas;
+  const data = canvas.getContext("2d").getImageData(0, height / 2, width, height / 2).data;
+  const sums = [0, 0, 0];
+  data.forEach((value, i) => i % 4 < 3 && (sums[i % 4] += value));
+  return sums.map((sum) => sum / (data.length / 4));
+}"""
+
+
+def test_what_the_pilot_sees_is_shown_while_it_drives(page, car):
+    car.order("place 2.6")
+    inset = page.locator("#translated-picture")
+    assert inset.is_hidden()
+    page.keyboard.press("3")
+    inset.wait_for(state="visible")
+    box, around = inset.bounding_box(), page.locator("#picture").bounding_box()
+    assert 0.25 < box["width"] / around["width"] < 0.35
+    assert box["width"] / box["height"] == pytest.approx(4 / 3, rel=0.1)
+
+    def colours():
+        return page.evaluate(MEAN, "video"), page.evaluate(MEAN, "translated")
+
+    # The floor is bluish, so that its red and its blue tell whose picture it is.
+    until(page, colours, lambda seen: seen[0][2] > seen[0][0] + 2 and seen[1][0] > seen[1][2] + 2)
+    first = page.evaluate("document.getElementById('translated').toDataURL()")
+    until(
+        page, lambda: page.evaluate("document.getElementById('translated').toDataURL()"), lambda n: n != first
+    )
+    page.keyboard.press("u")
+    inset.wait_for(state="hidden")
+    page.keyboard.press("3")
+    inset.wait_for(state="visible")
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -235,6 +270,7 @@ def test_the_page_fits_the_screen(open_page, car, name, options):
     KeyDriver(page).hold("ArrowUp", "ArrowLeft")
     page.wait_for_selector("#status:has-text('pilot steers')")
     until(page, lambda: channels(page)["throttle"], lambda throttle: throttle > 0.25)
+    page.locator("#translated-picture").wait_for(state="visible")
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"drive-{name}.png")
     wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -20,17 +21,19 @@ from dingocar.parts.controllers.web._store import Models, Tubs
 from dingocar.parts.controllers.web._video import Video
 
 STATIC = Path(__file__).resolve().parent / "static"
+#: What the camera sees, and what a translator makes of it, if there is one.
+VIDEOS = ("/video", "/video/translated")
 _PICTURE = re.compile(r"(\d{1,13})\.jpg")
 
 
-def make_app(token: str, pages: Pages, video: Video, tubs: Tubs, models: Models) -> App:
+def make_app(token: str, pages: Pages, videos: Sequence[Video], tubs: Tubs, models: Models) -> App:
     """Puts the server's parts together; see `_security.Guard` for what guards them."""
-    state, records = StateApi(pages, video), TubApi(tubs)
+    state, records = StateApi(pages, videos), TubApi(tubs)
     app = Starlette(
         routes=[
             Route("/", _drive_page, methods=["GET"]),
             Route("/tub", _tub_page, methods=["GET"]),
-            Route("/video", video),
+            *(Route(path, video) for path, video in zip(VIDEOS, videos, strict=False)),
             WebSocketRoute("/ws", pages),
             Route("/api/state", state.show, methods=["GET"]),
             Route("/api/models", ModelApi(models).list, methods=["GET"]),
@@ -50,13 +53,13 @@ def make_app(token: str, pages: Pages, video: Video, tubs: Tubs, models: Models)
 class StateApi:
     """The car's state, and what the server itself is doing."""
 
-    def __init__(self, pages: Pages, video: Video) -> None:
-        self._pages, self._video = pages, video
+    def __init__(self, pages: Pages, videos: Sequence[Video]) -> None:
+        self._pages, self._videos = pages, videos
 
     async def show(self, request: Request) -> Response:
         counters = {
-            "viewers": self._video.viewers,
-            "encodes": self._video.encodes,
+            "viewers": self._videos[0].viewers,
+            "encodes": sum(video.encodes for video in self._videos),
             "clients": len(self._pages),
             "tasks": len(asyncio.all_tasks()),
         }

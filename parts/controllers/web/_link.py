@@ -112,7 +112,7 @@ class ServerLink:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
-            pass_fds=[self._settings["frames"]],
+            pass_fds=self._settings["frames"],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
             # Ctrl-C in the terminal and its hang-up are for the car, which then ends the server.
             start_new_session=True,

@@ -125,7 +125,7 @@ def why_not(error: OSError, host: str, port: int) -> str:
     )
 
 
-async def serve(settings: dict[str, Any], link: CarLink, sock: socket.socket, frames: Frames) -> None:
+async def serve(settings: dict[str, Any], link: CarLink, sock: socket.socket, streams: list[Frames]) -> None:
     """Serves until the process ends."""
     import uvicorn
 
@@ -141,10 +141,10 @@ async def serve(settings: dict[str, Any], link: CarLink, sock: socket.socket, fr
             yield  # Ctrl-C is the car's to handle; it ends us
 
     loop = asyncio.get_running_loop()
-    video = Video(frames, settings["video_hz"], settings["jpeg_quality"])
-    pages = Pages(link.send, lambda: video.viewers)
+    videos = [Video(frames, settings["video_hz"], settings["jpeg_quality"]) for frames in streams]
+    pages = Pages(link.send, lambda: videos[0].viewers)
     folders = [Path(settings[key]) if settings[key] else None for key in ("tubs", "models")]
-    app = make_app(settings["token"], pages, video, Tubs(folders[0]), Models(folders[1]))
+    app = make_app(settings["token"], pages, videos, Tubs(folders[0]), Models(folders[1]))
 
     def hear(line: bytes) -> None:
         message = json.loads(line)
@@ -185,14 +185,15 @@ async def serve(settings: dict[str, Any], link: CarLink, sock: socket.socket, fr
 async def run(settings: dict[str, Any], link_descriptor: int) -> int:
     """Opens the port and serves."""
     link = CarLink(link_descriptor, asyncio.get_running_loop())
-    frames = Frames(settings["frames"])
-    frames.viewers = 0
+    streams = [Frames(descriptor) for descriptor in settings["frames"]]
+    for frames in streams:
+        frames.viewers = 0
     try:
         sock = bind(settings["host"], settings["port"])
     except OSError as error:
         link.send({"type": "failed", "message": why_not(error, settings["host"], settings["port"])})
         return 1
-    await serve(settings, link, sock, frames)
+    await serve(settings, link, sock, streams)
     return 1
 
 

@@ -67,7 +67,13 @@ class Pages:
         self._drivers = Drivers(to_car)
         self._numbers = itertools.count(1)
         self._pages: dict[int, tuple[Page, _Outbox]] = {}
-        self.state: Message = {"channels": {}, "loop_hz": 0.0, "frame_age_ms": None, "message": ""}
+        self.state: Message = {
+            "channels": {},
+            "loop_hz": 0.0,
+            "frame_age_ms": None,
+            "translated": False,
+            "message": "",
+        }
 
     def __len__(self) -> int:
         return len(self._pages)

@@ -28,7 +28,8 @@ RATE_WINDOW_S = 1.0
 
 
 class WebController:
-    """Serves the drive page: inputs `cam/image_array` and whatever channels it is to show; no outputs.
+    """Serves the drive page: inputs `cam/image_array`, with `translated` `cam/translated`, and whatever
+    channels it is to show; no outputs.
 
     The server is a process of its own: a flood, a leak or a crash there does not touch the loop. It is
     started again when it dies; the car goes on with its other controllers meanwhile.
@@ -42,6 +43,7 @@ class WebController:
         video_hz: pictures per second at most.
         jpeg_quality: 1 to 95.
         image_shape: (height, width) of the largest picture that will come.
+        translated: a translator's pictures will come, too; they are shown in a corner while a pilot drives.
         tubs: a tub, or a folder of tubs, for the tub page.
         models: folder of the pilots that the page may switch to.
         on_model: called with the file's name in `models`, or None for no pilot, in a thread of its own and
@@ -68,6 +70,7 @@ class WebController:
         video_hz: float = 20.0,
         jpeg_quality: int = 60,
         image_shape: tuple[int, int] = (120, 160),
+        translated: bool = False,
         tubs: Path | None = None,
         models: Path | None = None,
         on_model: Callable[[str | None], None] | None = None,
@@ -81,7 +84,8 @@ class WebController:
         self._now_s = (clock or MonotonicClock()).now_s
         self._at_once = [i for i, name in enumerate(self._channels) if name in SHOWN_AT_ONCE]
         self._marks: list[Any] = []
-        self._image: Uint8Array | None = None
+        #: The newest picture of each stream: the camera's, the translator's.
+        self._images: list[Uint8Array | None] = [None] * (1 + translated)
         self._image_s = self._now_s()
         #: Loops so far, when the last one was, and its values: replaced as a whole, read by the writer.
         self._latest: tuple[int, float, tuple[Any, ...]] = (0, self._image_s, ())
@@ -89,21 +93,21 @@ class WebController:
         self._ticks: deque[tuple[float, int]] = deque()
         self._switching = threading.Lock()
         self._message = ""
-        self._frames = Frames.make(image_shape)
+        self._frames = [Frames.make(image_shape) for _ in self._images]
         settings = {
             "host": host,
             "port": port,
             "token": token,
             "video_hz": video_hz,
             "jpeg_quality": jpeg_quality,
-            "frames": self._frames.descriptor,
+            "frames": [frames.descriptor for frames in self._frames],
             "tubs": None if tubs is None else str(Path(tubs).resolve()),
             "models": None if models is None else str(Path(models).resolve()),
         }
         try:
             self._link = ServerLink(settings, self._state, self._on_message, self._on_gone)
         except BaseException:
-            self._frames.close()
+            self._close_frames()
             raise
         shown = _shown_host(host)
         self.url = f"http://{shown}:{self._link.port}/" + (f"?token={token}" if token else "")
@@ -114,14 +118,16 @@ class WebController:
 
         Args:
             image: uint8 (H, W, 3) RGB, or None; copied only while somebody looks.
-            values: one for each of `channels`.
+            values: with `translated` such a picture, None where nothing is translated; then one for each of
+                `channels`.
         """
         now_s = self._now_s()
         self._loops += 1
-        if image is not None and image is not self._image:
-            self._image, self._image_s = image, now_s
-            if self._frames.viewers:
-                self._frames.write(image)
+        if image is not None and self._show(0, image):
+            self._image_s = now_s
+        if len(self._images) > 1:
+            self._show(1, values[0])
+            values = values[1:]
         self._latest = (self._loops, now_s, values)
         marks = [values[i] for i in self._at_once]
         if marks != self._marks:
@@ -131,7 +137,20 @@ class WebController:
     def shutdown(self) -> None:
         """Ends the server, within a second."""
         self._link.close()
-        self._frames.close()
+        self._close_frames()
+
+    def _show(self, stream: int, image: Uint8Array | None) -> bool:
+        """Copies a new picture for who looks; returns whether it is one."""
+        if image is self._images[stream]:
+            return False
+        self._images[stream] = image
+        if image is not None and self._frames[stream].viewers:
+            self._frames[stream].write(image)
+        return True
+
+    def _close_frames(self) -> None:
+        for frames in self._frames:
+            frames.close()
 
     # What follows runs in the link's threads.
 
@@ -148,17 +167,19 @@ class WebController:
         if isinstance(camera_s, int | float):
             age_s = camera_s + (now_s - then_s)
         else:
-            age_s = now_s - self._image_s if self._image is not None else float("inf")
+            age_s = now_s - self._image_s if self._images[0] is not None else float("inf")
         return {
             "type": "state",
             "channels": channels,
             "loop_hz": round((loops - first) / (now_s - first_s), 2) if now_s > first_s else 0.0,
             "frame_age_ms": round(age_s * 1000, 1) if age_s < 1e6 else None,
+            "translated": len(self._images) > 1 and self._images[1] is not None,
             "message": self._message,
         }
 
     def _on_gone(self) -> None:
-        self._frames.viewers = 0
+        for frames in self._frames:
+            frames.viewers = 0
         self._source.released()
 
     def _on_message(self, message: Message) -> None:

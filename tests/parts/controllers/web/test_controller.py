@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from dingocar.errors import MissingExtraError, UsageError
+from dingocar.images import decode_image
 from dingocar.parts.controllers.hub import ControllerHub
 from dingocar.parts.controllers.web import _link
 from dingocar.parts.controllers.web.controller import WebController
@@ -125,13 +127,45 @@ def test_a_change_of_mode_is_shown_at_once():
 
 
 def test_pictures_are_copied_only_while_somebody_looks(car):
-    assert eventually(lambda: car.page._frames.viewers == 0)
-    copied, loops = car.page._frames.count, car.page._latest[0]
+    frames = car.page._frames[0]
+    assert eventually(lambda: frames.viewers == 0)
+    copied, loops = frames.count, car.page._latest[0]
     assert eventually(lambda: car.page._latest[0] > loops + 5)
-    assert car.page._frames.count <= copied + 1
+    assert frames.count <= copied + 1
     with socket.create_connection(("127.0.0.1", car.port)) as viewer:
         viewer.sendall(b"GET /video HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert eventually(lambda: car.page._frames.count > copied + 5)
+        assert eventually(lambda: frames.count > copied + 5)
+
+
+def test_a_translators_pictures_are_a_stream_of_their_own(car):
+    assert car.state()["translated"] is False
+    assert car.get("/video/translated")[0] == 404
+    page = WebController(RecordingSource(), ["user/mode"], port=0, image_shape=(24, 32), translated=True)
+    camera, made = (np.full((24, 32, 3), value, np.uint8) for value in (10, 200))
+    try:
+        address = ("127.0.0.1", page._link.port)
+        with socket.create_connection(address, TIMEOUT_S) as viewer, viewer.makefile("rb") as answer:
+            viewer.sendall(b"GET /video/translated HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            while (line := answer.readline()) != b"--dingocar-frame\r\n":
+                assert line
+            assert eventually(lambda: page._frames[1].viewers == 1) and page._frames[0].viewers == 0
+            page.run(camera, None, "user")
+            assert page._state()["translated"] is False
+
+            def is_shown():
+                page.run(camera.copy(), made.copy(), "local")
+                return select.select([viewer], [], [], 0)[0]
+
+            assert eventually(is_shown)
+            assert page._state()["translated"] is True and page._state()["channels"] == {"user/mode": "local"}
+            while not (line := answer.readline()).startswith(b"Content-Length: "):
+                assert line
+            assert answer.readline() == b"\r\n"
+            assert abs(decode_image(answer.read(int(line.split()[1]))).mean() - 200) < 3
+        page.run(camera, None, "user")
+        assert page._state()["translated"] is False
+    finally:
+        page.shutdown()
 
 
 def test_ping_is_answered(car):
@@ -190,14 +224,14 @@ def test_a_dead_server_stops_the_car_and_is_started_again(car, monkeypatch, capl
     since, port, pid = len(car.source.calls), car.port, car.page._link.pid
     with car.page_socket() as page, socket.create_connection(("127.0.0.1", port)) as viewer:
         viewer.sendall(b"GET /video HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert eventually(lambda: car.page._frames.viewers == 1)
+        assert eventually(lambda: car.page._frames[0].viewers == 1)
         drive(page, 0, 0)
         drive(page, 0, 0.7)
         car.source.wait_for("command", 0, 0.7, since=since)
         os.kill(pid, signal.SIGKILL)
         car.source.wait_for("released", since=since)
     assert car.source.calls[-1] == ("released",)
-    assert car.page._frames.viewers == 0
+    assert car.page._frames[0].viewers == 0
     assert eventually(lambda: car.state()["loop_hz"] > 0)
     assert car.port == port and car.page._link.pid != pid
     assert "the web server has ended (exit code -9)" in caplog.text

@@ -11,7 +11,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tests.parts.controllers.web.helpers import TIMEOUT_S, Car, drive, eventually, hear, say
 from tests.tub.helpers import make_tub
 
-STATE = {"channels", "loop_hz", "frame_age_ms", "viewers", "encodes", "clients", "tasks", "message"}
+STATE = {
+    *("channels", "loop_hz", "frame_age_ms", "translated", "viewers", "encodes", "clients", "tasks"),
+    "message",
+}
 
 
 @pytest.fixture(scope="module")

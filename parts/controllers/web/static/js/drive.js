@@ -21,7 +21,8 @@ const MODES = ["user", "local_angle", "local"];
 const link = new Link(socketUrl());
 const sticks = new Sticks();
 const paths = new Paths($("paths"));
-const video = new Video($("video"), (live) => ($("no-picture").hidden = live));
+const video = new Video($("video"), "/video", (live) => ($("no-picture").hidden = live));
+const translated = new Video($("translated"), "/video/translated", (live) => ($("translated-picture").hidden = !live));
 const models = new Models(link);
 const tilt = new Tilt();
 
@@ -189,13 +190,13 @@ window.addEventListener("blur", letGo);
 document.addEventListener("freeze", letGo);
 window.addEventListener("pagehide", () => {
   letGo();
-  video.stop();
+  stopVideos();
   link.leave();
 });
 window.addEventListener("pageshow", (event) => event.persisted && location.reload());
 document.addEventListener("visibilitychange", () => {
   letGo();
-  if (document.hidden) video.stop();
+  if (document.hidden) stopVideos();
   else {
     video.start();
     link.retry();
@@ -231,11 +232,24 @@ link.addEventListener("state", (event) => {
   state = event.detail;
   if (state.message && state.message !== before?.message) say(state.message);
   hud.showState(state);
+  showTranslated();
   models.show(state.channels);
   const old = performance.now() - constant.sinceMs > 600;
   if (constant.on && old && Math.abs(state.channels["user/throttle"] ?? 0) < 0.01) setConstant(false, false);
   showVerdict();
 });
+
+/** What the pilot sees, while a translator stands before it. */
+function showTranslated() {
+  if (state.translated && !document.hidden) return translated.start();
+  translated.stop();
+  $("translated-picture").hidden = true;
+}
+
+function stopVideos() {
+  video.stop();
+  translated.stop();
+}
 
 function showVerdict() {
   const page = { isOpen: link.isOpen, mustRelease: sticks.mustRelease, touch: matchMedia("(pointer: coarse)").matches };

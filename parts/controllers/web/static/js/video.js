@@ -50,9 +50,10 @@ export class Video {
   /** Frames drawn so far. */
   frames = 0;
 
-  /** Draws into a canvas; `onLive` is told whether pictures are coming. */
-  constructor(canvas, onLive) {
+  /** Draws the stream at `path` into a canvas; `onLive` is told whether pictures are coming. */
+  constructor(canvas, path, onLive) {
     this.canvas = canvas;
+    this.path = path;
     this.onLive = onLive;
     setInterval(() => {
       if (this.#abort && performance.now() - this.#seenMs > STALLED_MS) this.#again();
@@ -82,7 +83,7 @@ export class Video {
 
   async #read(abort) {
     try {
-      const response = await fetch("/video", { signal: abort.signal, cache: "no-store" });
+      const response = await fetch(this.path, { signal: abort.signal, cache: "no-store" });
       if (!response.ok) throw new Error(`video: ${response.status}`);
       const reader = response.body.getReader();
       const parts = new Parts();
