@@ -28,7 +28,7 @@ class CutSettings(GanSettings):
         temperature: of the contrast.
     """
 
-    direction: Literal["to_real", "to_sim"] = "to_real"
+    direction: Literal["to_real", "to_sim"] = "to_sim"  # in the car's loop it has driven best
     contrast_weight: float = 1.0
     patches: int = 256
     units: int = 256

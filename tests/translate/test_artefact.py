@@ -109,9 +109,9 @@ def test_a_direction_must_be_said_and_be_there(file, trained):
         load_translator(file)
     with pytest.raises(TranslatorError, match="does not translate to_smi; did you mean 'to_sim'"):
         load_translator(file, "to_smi")
-    with pytest.raises(TranslatorError, match="does not translate to_sim, only to_real"):
-        load_translator(trained("cut"), "to_sim")
-    assert load_translator(trained("cut")).direction == "to_real"
+    with pytest.raises(TranslatorError, match="does not translate to_real, only to_sim"):
+        load_translator(trained("cut"), "to_real")
+    assert load_translator(trained("cut")).direction == "to_sim"
 
 
 def test_only_pictures_of_its_size_are_taken(file):

@@ -165,7 +165,7 @@ def test_units_noise_is_drawn_anew_in_every_step():
 
 def test_cut():
     """With all places taken, the contrast does not hang on chance."""
-    made = game("cut", patches=10_000, contrast_weight=3.0, temperature=0.5)
+    made = game("cut", direction="to_real", patches=10_000, contrast_weight=3.0, temperature=0.5)
     sim, real, nets = scaled("sim"), scaled("real"), made.networks
 
     def contrast(given, translated):

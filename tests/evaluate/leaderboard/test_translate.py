@@ -52,7 +52,10 @@ BROKEN = {
         settings={"image_shape": [8, 8, 3]}
     ),
     "methods.mild: options.settings.direction: use = 'proxy' needs 'to_sim'": translating(
-        translator="cut", use="proxy"
+        translator="cut", use="proxy", settings={"direction": "to_real"}
+    ),
+    "methods.mild: options.settings.direction: use = 'data' needs 'to_real'": translating(
+        translator="cut", use="data"
     ),
     'methods.mild: options.adapt: is for use = "data"': translating(use="proxy", adapt={"method": "coral"}),
     'methods.mild: options.pilot: is for use = "proxy"': translating(pilot="none"),
