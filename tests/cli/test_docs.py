@@ -5,8 +5,9 @@ import re
 import shlex
 from pathlib import Path
 
-import docopt
 import pytest
+
+from dingocar.cli._common import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -28,10 +29,7 @@ def test_commands_fit(path):
     for words in commands(path):
         name = "_".join(["_sim", words[1]] if words[0] == "sim" else [words[0]]).replace("-", "_")
         doc = importlib.import_module(f"dingocar.cli.{name}").__doc__
-        try:
-            docopt.docopt(doc, argv=words)
-        except docopt.DocoptExit:
-            pytest.fail(f"dingocar {shlex.join(words)}")
+        parse(doc, words, f"dingocar {words[0]}")
 
 
 def test_there_are_such_commands():
