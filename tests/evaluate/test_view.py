@@ -173,9 +173,7 @@ def client(show):
     testclient = pytest.importorskip("starlette.testclient")
     from dingocar.evaluate.view.server import Theatre, make_app
 
-    theatre = Theatre(show)
-    with testclient.TestClient(make_app(theatre, show), base_url="http://127.0.0.1:8890") as client:
-        client.theatre = theatre
+    with testclient.TestClient(make_app(Theatre(show), show), base_url="http://127.0.0.1:8890") as client:
         yield client
 
 
@@ -244,18 +242,38 @@ def test_paused_it_stands_and_steps(client):
             assert time.monotonic() < deadline
 
 
-def test_a_closed_page_costs_nothing(client):
-    with client.websocket_connect("/ws", headers=ORIGIN) as socket:
-        socket.receive_text()
-        frame(socket)
-    theatre = client.theatre
-    deadline = time.monotonic() + 10
-    while theatre._task is not None and not theatre._task.done():
-        assert time.monotonic() < deadline
-        client.get("/")
-    steps = theatre.steps
-    client.get("/plan.jpg")
-    assert theatre.steps == steps
+def test_a_closed_page_costs_nothing(show, monkeypatch):
+    from dingocar.evaluate.view.server import Theatre
+
+    under_way, goes_on = threading.Event(), threading.Event()
+    step = show.step
+
+    def slow_step():
+        under_way.set()
+        assert goes_on.wait(30)
+        step()
+
+    monkeypatch.setattr(show, "step", slow_step)
+
+    async def look():
+        theatre = Theatre(show)
+        asked = iter(["websocket.connect"])
+
+        async def receive():
+            if kind := next(asked, None):
+                return {"type": kind}
+            assert await asyncio.to_thread(under_way.wait, 30)
+            asyncio.get_running_loop().call_later(0.05, goes_on.set)  # long after the page has gone
+            return {"type": "websocket.disconnect"}
+
+        async def send(message):
+            pass
+
+        await theatre({}, receive, send)
+        assert goes_on.is_set() and theatre.steps == 1  # the step under way was waited for
+        assert theatre._task is None and asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(look())
 
 
 def test_a_page_that_fails_leaves_nothing_running(show, monkeypatch, caplog):

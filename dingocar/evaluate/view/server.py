@@ -138,7 +138,7 @@ class Theatre:
     async def _tell(self, make: Callable[[], bytes]) -> None:
         """Makes a frame and shows it to all; one after the other, so that none overtakes a newer one."""
         async with self._order:
-            frame = await asyncio.to_thread(make)
+            frame = await _to_its_end(make)
             for viewer in self._viewers:
                 viewer.look(frame)
 
@@ -199,6 +199,16 @@ class Theatre:
                 viewer.say(world)
         if kind != "drive":
             await self._tell(self._frame)
+
+
+async def _to_its_end(work: Callable[[], bytes]) -> bytes:
+    """Runs `work` in a thread; who is cancelled waits for it, as a thread cannot be stopped half way."""
+    thread = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        await asyncio.gather(thread, return_exceptions=True)
+        raise
 
 
 def make_app(theatre: Theatre, show: Show) -> App:
