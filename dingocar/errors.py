@@ -7,7 +7,9 @@ one line and exits with `exit_code`; nobody sees a traceback for a mistake of th
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 #: The exit code of a command that was stopped and saved what it had, as a shell's after Ctrl-C.
 INTERRUPTED = 130
@@ -110,3 +112,23 @@ def did_you_mean(name: str, known: Iterable[str], limit: int = 12) -> str:
         return "; there are none"
     more = f", ... ({len(known)} in all)" if len(known) > limit else ""
     return f"; known: {', '.join(known[:limit])}{more}"
+
+
+def near_path(path: Path) -> str:
+    """Returns the tail of an error message about a `path` that is not there: what is, under a similar name.
+
+    Of a path in a mistyped folder it is the folder. Empty where nothing is similar, or nobody may look.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     (Path(folder) / "mine.keras").touch()
+    ...     near_path(Path(folder) / "mine.kears").endswith("mine.keras?"), near_path(Path(folder) / "x")
+    (True, '')
+    """
+    while path.parent != path and not path.parent.exists():
+        path = path.parent
+    try:
+        near = difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)
+    except OSError:
+        return ""
+    return f"; did you mean {path.parent / near[0]}?" if near else ""

@@ -14,7 +14,7 @@ from typing import Any
 
 import docopt
 
-from dingocar.errors import UsageError, did_you_mean
+from dingocar.errors import UsageError, did_you_mean, near_path
 
 
 def parse(doc: str, argv: list[str], command: str) -> dict[str, Any]:
@@ -129,7 +129,8 @@ def new_file(text: str, name: str) -> Path:
     if file.is_dir():
         raise UsageError(f"{name} {file}: is a folder; name a file")
     if not file.parent.is_dir():
-        raise UsageError(f"{name} {file}: no such folder: {file.parent}; make it first")
+        hint = near_path(file.parent) or "; make it first"
+        raise UsageError(f"{name} {file}: no such folder: {file.parent}{hint}")
     if not os.access(file.parent, os.W_OK):
         raise UsageError(f"{name} {file}: {file.parent} cannot be written to; name a file elsewhere")
     return file

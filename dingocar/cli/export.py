@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dingocar.cli._common import check_replaced, import_keras_quietly, optional_path, parse, path, show
-from dingocar.errors import UsageError
+from dingocar.errors import UsageError, near_path
 
 
 def run(argv: list[str]) -> int:
@@ -35,7 +35,7 @@ def run(argv: list[str]) -> int:
     if args["--for"] is None and out.suffix != ".tflite":
         raise UsageError(f"--out {out}: expected a .tflite file (.h5 is written with --for donkeycar)")
     if not model.exists():
-        raise UsageError(f"--model {model}: no such file; expected a pilot")
+        raise UsageError(f"--model {model}: no such file; expected a pilot{near_path(model)}")
     check_replaced(out, "--out", "pilot")
     out.parent.mkdir(parents=True, exist_ok=True)
     import_keras_quietly()

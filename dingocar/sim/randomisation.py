@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dingocar.errors import UnknownNameError, UsageError, did_you_mean
+from dingocar.errors import UnknownNameError, UsageError, did_you_mean, near_path
 from dingocar.sim.appearance import APPEARANCE_BOUNDS, BACKDROPS, FLOORS, Appearance
 from dingocar.sim.look import Look
 from dingocar.sim.physics import PHYSICS_BOUNDS, Physics
@@ -386,7 +386,7 @@ def _read(file: Path) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
         values = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
     except FileNotFoundError:
-        raise UsageError(f"{file}: no such randomisation file") from None
+        raise UsageError(f"{file}: no such randomisation file{near_path(file)}") from None
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{file}: not a randomisation file ({error})") from None
     if not isinstance(values, dict):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dingocar.errors import TrackError
+from dingocar.errors import TrackError, near_path
 from dingocar.registry import Registry
 from dingocar.usercode import calling
 
@@ -259,7 +259,7 @@ def read_deepracer(path: Path | str) -> Track:
         # unpickled.
         mapped = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
-        raise TrackError(f"{path}: no such track file") from None
+        raise TrackError(f"{path}: no such track file{near_path(path)}") from None
     except _NPY_ERRORS as error:
         raise TrackError(f"{path}: not a DeepRacer track file ({error})") from None
     if mapped.dtype.kind not in "fiu" or mapped.ndim != 2 or mapped.shape[1] != 6:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from dingocar.errors import TubError
+from dingocar.errors import TubError, near_path
 from dingocar.files import replace_file
 from dingocar.tub import format as fmt
 from dingocar.tub import legacy
@@ -137,7 +137,8 @@ def tub_version(folder: Path) -> int:
         TubError: `folder` is neither.
     """
     if not folder.exists():
-        raise TubError(f"{folder}: no such folder; expected a tub (record one with the car first)")
+        hint = near_path(folder) or " (record one with the car first)"
+        raise TubError(f"{folder}: no such folder; expected a tub{hint}")
     if not folder.is_dir():
         hint = f"; did you mean {folder.parent}?" if folder.name == fmt.MANIFEST else ""
         raise TubError(f"{folder}: expected a tub's folder, got a file{hint}")

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dingocar.errors import DingocarError, PilotError
+from dingocar.errors import DingocarError, PilotError, near_path
 
 #: Largest pilot file, and largest sum of what it unpacks to, in bytes.
 MAX_BYTES = 1 << 29
@@ -43,7 +43,7 @@ _TOP_CLASSES = frozenset({"DTypePolicy", "Model", "Functional", "Sequential"})
 def check_size(path: Path, expected: str) -> None:
     """Raises a `PilotError` if `path` is no file, is empty or is larger than `MAX_BYTES`."""
     if not path.exists():
-        raise PilotError(f"{path}: no such file; expected {expected}")
+        raise PilotError(f"{path}: no such file; expected {expected}{near_path(path)}")
     if not path.is_file():
         raise PilotError(f"{path}: expected {expected}, got {'a folder' if path.is_dir() else 'no file'}")
     size = path.stat().st_size

@@ -46,6 +46,27 @@ def test_train_on_a_tub_that_is_not_there(car, capsys):
     assert "nowhere" in line(capsys, "train", "--tub", "nowhere", car=car)
 
 
+@pytest.mark.parametrize(
+    "argv, near",
+    [
+        (["evaluate", "--model", "models/mine.kears"], "models/mine.keras"),
+        (["export", "--model", "modles/mine.keras"], "models"),
+        (["translate", "info", "models/min.keras"], "models/mine.keras"),
+        (["train", "--tub", "dta"], "data"),
+        (["evaluate", "--expert", "--track", "routes/ova.npy"], "routes/oval.npy"),
+        (["evaluate", "--expert", "--track", "duckietown:maps/lop.yaml"], "maps/loop.yaml"),
+        (["evaluate", "--expert", "--randomisation", "worlds/hal.toml"], "worlds/hall.toml"),
+        (["lines", "tune", "--out", "model/lines.json"], "models"),
+    ],
+)
+def test_a_mistyped_path_gets_what_is_there(car, capsys, monkeypatch, argv, near):
+    monkeypatch.chdir(car)
+    for file in ("models/mine.keras", "routes/oval.npy", "maps/loop.yaml", "worlds/hall.toml"):
+        (car / file).parent.mkdir(exist_ok=True)
+        (car / file).touch()
+    assert line(capsys, *argv, car=car).endswith(f"; did you mean {near}?\n")
+
+
 def test_train_on_an_empty_tub(car, empty_tub, capsys):
     assert "no records to train on" in line(capsys, "train", "--tub", str(empty_tub), car=car)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dingocar.errors import MissingExtraError, TrackError, UnknownNameError
+from dingocar.errors import MissingExtraError, TrackError, UnknownNameError, near_path
 from dingocar.sim.tiles import TileMap, TileTrack
 
 #: The maps that come with the library.
@@ -88,7 +88,7 @@ def read_map(path: Path) -> TileMap:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
-        raise TrackError(f"{path}: no such map file") from None
+        raise TrackError(f"{path}: no such map file{near_path(path)}") from None
     except OSError as error:
         raise TrackError(f"{path}: cannot be read ({error.strerror})") from None
     if len(content) > MAX_FILE_BYTES:
