@@ -9,7 +9,13 @@ from typing import Any
 
 import numpy.typing as npt
 
+from dingocar.errors import ImageError
+from dingocar.images import open_picture
+
 logger = logging.getLogger(__name__)
+
+#: In the file, so that no other picture of a pilot's name is taken for its curve.
+_TITLE = "dingocar training curve"
 
 
 def draw_curve(
@@ -28,13 +34,16 @@ def draw_curve(
         commands: {"steering": (predicted, true), ...}, each (N,) in [-1, 1].
 
     Returns:
-        The path, or None where matplotlib is missing (logged).
+        The path; None where matplotlib is missing or another picture has the name (logged).
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
         logger.info("no training curve: matplotlib is not installed (pip install matplotlib)")
+        return None
+    if path.exists() and not _is_curve(path):
+        logger.warning("no training curve: %s is there, and is none; it is left as it is", path)
         return None
     adapts = "domain_accuracy" in history
     panels = 1 + adapts + len(commands)
@@ -62,8 +71,17 @@ def draw_curve(
         axis.plot((-1, 1), (-1, 1), color="grey", linewidth=0.8)
         axis.scatter(true, predicted, s=4, alpha=0.4)
         axis.set(xlabel="driver", ylabel="pilot", title=f"{name}, validation frames")
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=100, metadata={"Title": _TITLE})
     return path
+
+
+def _is_curve(path: Path) -> bool:
+    """Whether a file is one of ours, to be replaced by that of the next training."""
+    try:
+        with open_picture(path.read_bytes(), path.name) as picture:
+            return bool(picture.info.get("Title") == _TITLE)
+    except (OSError, ImageError):
+        return False
 
 
 def _draw_domains(axis: Any, history: Mapping[str, Sequence[float]], best_epoch: int) -> None:

@@ -1,12 +1,15 @@
 """Which epoch is kept, and what is measured for it."""
 
 import math
+import struct
+import zlib
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dingocar.adapt import Method
 from dingocar.errors import TrainingError
@@ -275,11 +278,29 @@ def test_what_finishes_a_network_is_measured_afterwards(tubs, tmp_path, quick, m
     assert result.history["domain_accuracy"][-1] > 0.55
 
 
+def test_a_curve_replaces_another_curve_and_no_other_picture(tmp_path, caplog):
+    commands = {"steering": (np.zeros(3), np.zeros(3))}
+    file = tmp_path / "a.png"
+    assert draw_curve(file, {"loss": [2.0]}, 1, commands) == file
+    first = file.read_bytes()
+    assert draw_curve(file, {"loss": [2.0, 1.0]}, 2, commands) == file
+    assert file.read_bytes() != first
+    Image.new("RGB", (8, 8), "red").save(file)
+    red = file.read_bytes()
+    header = b"IHDR" + struct.pack(">II", 60_000, 60_000) + red[24:29]
+    too_large = red[:12] + header + struct.pack(">I", zlib.crc32(header)) + red[33:]
+    for other in (red, too_large):
+        file.write_bytes(other)
+        assert draw_curve(file, {"loss": [2.0]}, 1, commands) is None
+        assert file.read_bytes() == other
+    assert "a.png is there, and is none; it is left as it is" in caplog.text
+
+
 def test_the_curve_has_a_second_panel_with_the_domains(tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 
     drawn = []
-    monkeypatch.setattr(Figure, "savefig", lambda self, path, dpi: drawn.append(self))
+    monkeypatch.setattr(Figure, "savefig", lambda self, path, **how: drawn.append(self))
     commands = {"steering": (np.zeros(3), np.zeros(3))}
     history = {"loss": [2.0, 1.0], "val_loss": [2.0, 1.0]}
     draw_curve(tmp_path / "a.png", history, 2, commands)
