@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -37,6 +38,8 @@ BoolArray = npt.NDArray[np.bool_]
 #: Part of every key: raise it when the same files would decode to other pictures.
 VERSION = 1
 _CHUNK = 64
+#: So many broken pictures are told, the first ones.
+_SHOWN = 20
 _STALE_S = 24 * 3600.0
 _ARRAY, _META = "pictures.npy", "meta.json"
 
@@ -129,23 +132,22 @@ def load_pictures(
 def _decode_all(paths: Sequence[Path | None], out: Uint8Array, workers: int) -> tuple[BoolArray, list[str]]:
     """Decodes `paths[i]` into `out[i]`. Returns which succeeded, and the first complaints."""
     usable = np.ones(len(paths), bool)
-    problems: list[str] = []
 
-    def decode(start: int) -> None:
+    def decode(start: int) -> list[str]:
+        problems = []
         for i in range(start, min(start + _CHUNK, len(paths))):
             try:
                 _decode_into(out[i], paths[i])
             except ImageError as error:
                 usable[i] = False
-                if len(problems) < 20:
-                    problems.append(str(error))
+                problems.append(str(error))
+        return problems[:_SHOWN]
 
     with warnings.catch_warnings(), ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         # Pillow warns of large pictures; `open_picture` refuses them, by a bound of our own.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        for _ in pool.map(decode, range(0, len(paths), _CHUNK)):
-            pass
-    return usable, problems
+        chunks = list(pool.map(decode, range(0, len(paths), _CHUNK)))
+    return usable, list(itertools.chain.from_iterable(chunks))[:_SHOWN]
 
 
 def _decode_into(out: Uint8Array, path: Path | None) -> None:

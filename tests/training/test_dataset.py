@@ -2,12 +2,14 @@
 
 import json
 import os
+import threading
 
 import numpy as np
 import pytest
 
 from dingocar.errors import TrainingError
 from dingocar.images import decode_image
+from dingocar.training import cache
 from dingocar.training.cache import CacheLimits, load_pictures
 from dingocar.training.dataset import load_dataset
 
@@ -74,6 +76,27 @@ def test_broken_pictures_are_skipped_and_counted(tub, tmp_path):
         assert len(data.problems) == 3
         assert np.array_equal(data.images, whole.images[good])
         assert np.array_equal(data.columns["user/angle"], whole.columns["user/angle"][good])
+
+
+def test_the_first_broken_pictures_are_told_whoever_decodes_them_first(tub, monkeypatch):
+    paths = pictures_of(tub)
+    for i in (3, 119):
+        paths[i].write_bytes(b"no picture")
+    later = threading.Event()
+    decode_into = cache._decode_into
+
+    def decode_the_last_first(out, path):
+        if path == paths[3]:
+            later.wait(5)
+        try:
+            decode_into(out, path)
+        finally:
+            if path == paths[119]:
+                later.set()
+
+    monkeypatch.setattr(cache, "_decode_into", decode_the_last_first)
+    problems = load_dataset([tub], SIZE).problems
+    assert [problem.split(":")[0] for problem in problems] == [str(paths[3]), str(paths[119])]
 
 
 def test_records_without_a_finite_label_are_skipped(tmp_path):
