@@ -3,6 +3,8 @@
 import importlib
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,3 +36,10 @@ def test_commands_fit(path):
 
 def test_there_are_such_commands():
     assert sum(len(list(commands(path))) for path in DOCUMENTS) > 50
+
+
+def test_the_one_table_is_that_of_the_results():
+    script = ROOT / "benchmarks" / "one_table.py"
+    printed = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert printed.stdout.count("\n") > 40
+    assert printed.stdout in (ROOT / "docs" / "results.md").read_text()
