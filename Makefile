@@ -18,11 +18,12 @@ help:  ## what can be made
 
 venv: .venv/dev  ## .venv with everything for developing
 
-# One stamp per set of extras, so that the demo does not wait for the linters.
+# One stamp per set of extras, so that the demo does not wait for the linters. Nothing is compiled ahead: Python
+# compiles what is imported, and most never is.
 .venv/%: setup.py pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
-	$(PIP) install --quiet --editable '.[$*]'
+	$(PIP) install --quiet --no-compile --editable '.[$*]'
 	touch $@
 
 # The web page is tested in a real browser.
