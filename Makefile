@@ -62,7 +62,7 @@ pi: .venv/dev  ## does every package a Raspberry Pi needs have a wheel, and does
 	$(BIN)/python benchmarks/pi_drive.py
 
 ros-test: .venv/dev  ## install ROS 1 (Debian 12, its Python 3.11) and test the node on a real roscore
-	command -v roscore >/dev/null || sudo apt-get install --yes ros-core python3-rospy python3-sensor-msgs
+	tests/install_ros.sh
 	$(BIN)/python -m pytest -rs tests/translate/test_ros.py
 
 # PyTorch is large, so that Stable-Baselines3 has a venv of its own. Its default wheel brings CUDA along.
