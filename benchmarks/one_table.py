@@ -45,6 +45,7 @@ WAYS = {
     **{f"mix-{n}": (f"{n:,} labels of the place and the simulator's", "") for n in (20, 60, 200, 1000)},
     "cyclegan_data": ("CycleGAN", DATA),
     "unit_data": ("UNIT", DATA),
+    "cut_data": ("CUT", DATA),
     "style_data": ("style transfer (AdaIN)", DATA),
     "colour_data": ("the place's mean colours", DATA),
     "histogram_data": ("the place's colours, one curve", DATA),
