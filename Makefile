@@ -8,7 +8,7 @@ PEER_PYTHON ?= python3.11
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # These measure how soon a car stands, so they run alone; of all others two run at a time.
-TIMED_TESTS := tests/faults tests/browser/test_driving.py tests/browser/test_losses.py
+TIMED_TESTS := tests/faults tests/parts/safety/test_watchdog.py tests/browser/test_driving.py tests/browser/test_losses.py
 SOURCES := dingocar parts templates tests benchmarks setup.py
 
 .PHONY: help venv demo test check types faults fuzz pi ros-test sb3 bench leaderboard clean

@@ -381,7 +381,7 @@ def test_one_handle_per_name():
 
 def test_threads_do_not_mix_up_commands():
     """Whatever two threads do, the loop sees whole commands of one controller only."""
-    hub = ControllerHub()
+    hub = ControllerHub(clock=FakeClock())  # a pause of this process is no silence of theirs
     done = threading.Event()
 
     def steer(name, sign):

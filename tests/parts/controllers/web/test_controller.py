@@ -100,6 +100,7 @@ def test_every_command_reaches_the_hub(car):
 
 def test_the_page_sees_the_state(car):
     car.values = ("local", 0.5, True, "mine.keras", float("inf"))
+    assert eventually(lambda: car.page._latest[2] == car.values)
     with car.page_socket() as page:
         drive(page, 0, 0)
         state = eventually(lambda: (lambda s: s if s["driver"] else None)(hear(page, "state")))
